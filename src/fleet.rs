@@ -11,6 +11,7 @@
 pub mod drained;
 pub mod drive;
 pub mod key;
+pub mod leader;
 pub mod machine;
 pub mod node;
 pub mod part;
@@ -20,6 +21,7 @@ pub mod seal;
 pub mod secret;
 pub mod store;
 pub mod sweep;
+pub mod tickets;
 pub mod transfer;
 pub mod tree;
 

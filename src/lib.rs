@@ -26,7 +26,7 @@
 //! | floor | room | its one task | may use |
 //! |---|---|---|---|
 //! | 10 | `main` | exit codes | cli |
-//! | 9 | `cli` | one file for each verb: run, acme, ca, check, explain, cert, reload, weights, policy, probe, demo, schema … | cli::ca, cli::check, cli::cert, cli::probe, cli::fleet, cli::load, cli::answer, server, acme::reason, acme::settings, admin::request, explain, convert, monitor, reload, sandbox, snapshot, config, tls, observe::log, files, allocator, rights, net, gate, words, member |
+//! | 9 | `cli` | one file for each verb: run, acme, ca, check, explain, cert, reload, weights, policy, probe, demo, schema … | cli::ca, cli::check, cli::cert, cli::probe, cli::fleet, cli::load, cli::answer, server, acme::reason, acme::settings, admin::request, explain, convert, monitor, reload, sandbox, snapshot, config, tls, observe::log, files, allocator, rights, net, gate, words, causes, member |
 //! | 9 | `cli::ca` | the verbs of a private authority in a folder | cli::answer, authority, acme::settings, tls::certificate::inspect, tls::certificate::x509, files, words |
 //! | 9 | `cli::fleet` | releases of a fleet: published, shown, taken back, removed | cli::check, cli::load, cli::answer, sandbox, config, fleet::drive, fleet::transfer, etcd, fleet, tls, files |
 //! | 9 | `cli::check` | finds everything that is wrong with a configuration, without opening a socket unless it is asked to fetch lists | cli::cert, cli::load, cli::answer, admin::request, snapshot, route::ways, config, tls, files, warning, state, sandbox, lists::attempt, lists::targets, lists::settings, lists::fetch |
@@ -42,7 +42,7 @@
 //! | 7 | `admin::request` | a request from its head to its answer: authorization, paths, the form of answers | admin::connection, config, tls::crypto, files |
 //! | 7 | `admin::connection` | the admin server's connections: accepted, limited, secured by TLS, closed if a peer stalls | limit, tls, net, gate |
 //! | 6 | `explain` | a question about a client → which certificate it would receive, and why | proxy::ending, snapshot, route, tls, labels, limit, ja4 |
-//! | 6 | `member` | this process as a node of a fleet: takes what is published, and keeps what it serves; its own thread and runtime | reload, snapshot, config, fleet::drive, fleet::transfer, etcd, fleet, backend::condition, tls::crypto, background, state, files |
+//! | 6 | `member` | this process as a node of a fleet: takes what is published, and keeps what it serves; its own thread and runtime | reload, snapshot, config, fleet::drive, fleet::transfer, etcd, fleet, backend::condition, tls::crypto, background, state, files, tls::tickets |
 //! | 6 | `reload` | load → validate → build → swap; after a failure the old state stays | reload::watch, reload::job, snapshot, route, config, tls, background, warning, net, sandbox |
 //! | 6 | `reload::watch` | watches files and folders, and starts a reload when one changes | config::validate, tls::certificate::source, observe::access, background, files |
 //! | 6 | `reload::job` | runs work that waits for files on a separate thread, with a time limit | config::located, files |
@@ -84,8 +84,8 @@
 //! | 3 | `lists::authorities` | the files of CAs → their certificates, and where their lists are | tls::trust::lists, tls::certificate::x509, tls::certificate::pem, files |
 //! | 3 | `lists::kept` | what was fetched → a list that may take the place of the one that is kept; pure | tls::trust::lists, tls::certificate::x509, tls::certificate::pem |
 //! | 3 | `lists::memory` | what is remembered of lists across restarts | lists::fetch, lists::schedule, lists::url, tls::trust::lists, state |
-//! | 3 | `lists::fetch` | one list over HTTP: bounded in time, in size and in redirects | lists::connect, lists::settings, lists::trouble, lists::url |
-//! | 3 | `lists::connect` | the way to a server of lists: straight or through a proxy, with TLS or without | lists::settings, lists::url, tls::handshake::connect, tls::trust::servers, tls::stream, tls::record, tls::certificate::pem, files, gate |
+//! | 3 | `lists::fetch` | one list over HTTP: bounded in time, in size and in redirects | lists::connect, lists::settings, lists::trouble, lists::url, causes |
+//! | 3 | `lists::connect` | the way to a server of lists: straight or through a proxy, with TLS or without | lists::settings, lists::url, tls::handshake::connect, tls::trust::servers, tls::stream, tls::record, gate, tls::trust::roots |
 //! | 3 | `lists::trouble` | why a list could not be fetched, in words | – |
 //! | 3 | `lists::schedule` | when a list is fetched next; pure | – |
 //! | 3 | `lists::status` | what is known of every list that is fetched, for who shows it | lists::url, words |
@@ -99,13 +99,13 @@
 //! | 3 | `acme::issued` | whether what an authority has issued can be served, and what is known of it | acme::schedule, acme::settings, tls::certificate::certified, tls::certificate::chain, tls::certificate::x509, tls::certificate::pem, tls::certificate::name |
 //! | 3 | `acme::directory` | what an authority offers, and whether it fits what is asked of it | acme::http, acme::trouble, acme::settings |
 //! | 3 | `acme::memory` | what is remembered of certificates and accounts across restarts | acme::schedule, acme::status, acme::settings, tls::crypto, state |
-//! | 3 | `acme::http` | HTTPS requests to an authority, each with limits | acme::trouble, acme::answer, acme::settings, acme::clock, tls::trust::servers, tls::certificate::pem, tls::crypto, files |
-//! | 3 | `acme::trouble` | why something that an authority was asked for failed, in words | acme::answer |
+//! | 3 | `acme::http` | HTTPS requests to an authority, each with limits | acme::trouble, acme::answer, acme::settings, acme::clock, tls::trust::servers, tls::crypto, tls::trust::roots, causes |
+//! | 3 | `acme::trouble` | why something that an authority was asked for failed, in words | acme::answer, causes |
 //! | 3 | `acme::answer` | an authority's answer to one request | – |
 //! | 3 | `acme::schedule` | when a certificate is renewed, and when an attempt that failed is made again; pure | acme::status |
 //! | 3 | `acme::status` | what is known of every certificate and authority, for who shows it | acme::settings, words |
 //! | 3 | `acme::responder` | answers http-01, and redirects everything else to https; its own thread and runtime | tls::certificate::name, net |
-//! | 3 | `acme::check` | the check from here before an authority is asked to check; dns-persist-01's record | acme::lookup, acme::settings, tls::handshake::challenge, tls::certificate::name, tls::wire, tls::crypto |
+//! | 3 | `acme::check` | the check from here before an authority is asked to check; dns-persist-01's record | acme::lookup, acme::settings, tls::handshake::challenge, tls::certificate::name, tls::wire, tls::crypto, causes |
 //! | 3 | `acme::lookup` | look-ups for checks: TXT records, aliases, addresses, a zone's name servers | backend::discover |
 //! | 3 | `acme::publish` | publishes records in the DNS: by updates with a signature, or with a program | acme::settings, files, monitor, words |
 //! | 3 | `acme::reason` | why a certificate is revoked | words |
@@ -138,6 +138,7 @@
 //! | 2 | `tls::certificate::expiry` | when certificates expire, and whether that is soon | tls::certificate::inspect, tls::certificate::certified |
 //! | 2 | `tls::certificate::inspect` | DER → what is shown of any certificate | tls::certificate::certified, tls::certificate::x509, tls::crypto |
 //! | 2 | `tls::trust::clients` | clients' certificates: whether they are accepted, and their owners | tls::trust::lists, tls::trust::anchor, tls::certificate::x509, tls::certificate::name, tls::tickets, tls::wire, tls::crypto, words |
+//! | 2 | `tls::trust::roots` | whom to trust as a root: the certificates in a file, or the system's | tls::certificate::pem, files |
 //! | 2 | `tls::trust::servers` | which servers tlsgate trusts when it connects as a client | tls::trust::lists, tls::trust::anchor, tls::wire, tls::crypto |
 //! | 2 | `tls::trust::lists` | lists of revoked certificates: which CA signed each, whether it can be used, where lists are | tls::certificate::certified, tls::trust::anchor, tls::certificate::x509, tls::wire, tls::crypto, words |
 //! | 2 | `tls::certificate::certified` | the contents of PEM files → one certificate with its facts | tls::certificate::chain, tls::certificate::x509, tls::certificate::name, tls::crypto, tls::certificate::pem, tls::token |
@@ -179,6 +180,7 @@
 //! | 1 | `ja4` | JA4, the fingerprint of a TLS client, as a text; pure | – |
 //! | 1 | `net::proxy_protocol` | the PROXY protocol: bytes ↔ facts | net, words |
 //! | 1 | `net` | sockets, buffers, pipes, ways to close | – |
+//! | 1 | `causes` | an error with everything that caused it, in one line; pure | – |
 //! | 1 | `words` | enums that are written as words: each word is defined once, with its enum | – |
 //!
 //! The control plane (`config`) and the data plane (`proxy`, `relay`, `tls`, `net`) meet only in `snapshot`. A
@@ -197,6 +199,7 @@ pub mod allocator;
 pub mod authority;
 pub mod backend;
 pub mod background;
+pub mod causes;
 pub mod cli;
 pub mod config;
 pub mod convert;

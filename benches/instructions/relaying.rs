@@ -19,7 +19,7 @@ use tokio::net::UnixStream;
 use tokio::runtime::Builder;
 
 use crate::single::sealed;
-use crate::{MOST, handshake};
+use crate::{MOST, handshake, measured};
 
 pub(crate) fn terminated_64(count: usize) {
     terminate(64, count);
@@ -67,7 +67,8 @@ fn relay<'a>(
     length: usize,
     relay: impl AsyncFnOnce(&mut Stream, &mut Stream),
 ) {
-    Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    let all = async {
         let (mut source, client) = UnixStream::pair().unwrap();
         let (mut sink, backend) = UnixStream::pair().unwrap();
         let [mut client, mut backend] =
@@ -84,7 +85,8 @@ fn relay<'a>(
             () = driving => {}
             () = relaying => unreachable!("a relay that ends by itself"),
         }
-    });
+    };
+    measured(|| runtime.block_on(all));
 }
 
 fn patience() -> Patience {

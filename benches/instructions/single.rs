@@ -18,7 +18,7 @@ use tlsgate::tls::wire::codes::framing::MAX_FRAGMENT;
 use tlsgate::tls::wire::hello::reader::HelloReader;
 use tlsgate::tls::wire::hello::{Hello, ja4};
 
-use crate::{MOST, handshake};
+use crate::{MOST, handshake, measured};
 
 const HELLO: &[u8] = include_bytes!("../../tests/fixtures/hellos/openssl.bin");
 
@@ -29,15 +29,19 @@ fn read() -> Hello {
 }
 
 pub(crate) fn hello(count: usize) {
-    for _ in 0..count {
-        black_box(read());
-    }
+    measured(|| {
+        for _ in 0..count {
+            black_box(read());
+        }
+    });
 }
 
 pub(crate) fn ja4(count: usize) {
-    for _ in 0..count {
-        black_box(ja4::ja4(black_box(HELLO)));
-    }
+    measured(|| {
+        for _ in 0..count {
+            black_box(ja4::ja4(black_box(HELLO)));
+        }
+    });
 }
 
 fn names(count: usize, own: &str) -> impl Iterator<Item = Name> {
@@ -51,9 +55,11 @@ pub(crate) fn route(count: usize) {
     let own = hello.server_name.as_deref().unwrap();
     let matches: Vec<Match> = names(100, own).map(|name| Match { names: vec![name], ..Match::default() }).collect();
     let routes = Routes::new(&matches).unwrap();
-    for _ in 0..count {
-        black_box(routes.find(black_box(Some(own)), &hello.protocols));
-    }
+    measured(|| {
+        for _ in 0..count {
+            black_box(routes.find(black_box(Some(own)), &hello.protocols));
+        }
+    });
 }
 
 pub(crate) fn select(count: usize) {
@@ -63,11 +69,13 @@ pub(crate) fn select(count: usize) {
     let entry = |name: Name| Entry { certificate: Arc::new(certificate(name, &key)), default: false };
     let certificates = Certificates::new(names(1000, hello.server_name.as_deref().unwrap()).map(entry).collect());
     let schemes = &hello.signature_schemes[..];
-    for _ in 0..count {
-        let server_name = black_box(hello.server_name.as_deref());
-        let offer = Offer { server_name, schemes, certificate_schemes: schemes, curves: None, address: None };
-        let _ = black_box(certificates.choose(&offer, UnknownName::Default, 50, &mut ()));
-    }
+    measured(|| {
+        for _ in 0..count {
+            let server_name = black_box(hello.server_name.as_deref());
+            let offer = Offer { server_name, schemes, certificate_schemes: schemes, curves: None, address: None };
+            let _ = black_box(certificates.choose(&offer, UnknownName::Default, 50, &mut ()));
+        }
+    });
 }
 
 fn certificate(name: Name, key: &Arc<CertifiedKey>) -> Certificate {
@@ -100,9 +108,11 @@ pub(crate) fn seal(count: usize) {
     let (server, _) = handshake::shaken(CipherSuite::TLS13_AES_128_GCM_SHA256);
     let mut records = server.finish(Layer::Tlsgate).unwrap().records;
     let mut slots = vec![0; records.room().stride()];
-    for _ in 0..count {
-        black_box(records.seal(&mut slots, MAX_FRAGMENT, &mut Vec::new()).unwrap());
-    }
+    measured(|| {
+        for _ in 0..count {
+            black_box(records.seal(&mut slots, MAX_FRAGMENT, &mut Vec::new()).unwrap());
+        }
+    });
 }
 
 pub(crate) fn open(count: usize) {
@@ -110,9 +120,11 @@ pub(crate) fn open(count: usize) {
     let mut sealed = sealed(&mut client.finish(Layer::Tlsgate).unwrap().records, MAX_FRAGMENT);
     let mut records = server.finish(Layer::Tlsgate).unwrap().records;
     let record = sealed.len() / MOST;
-    for wire in sealed.chunks_mut(record).take(count) {
-        black_box(records.open(wire, &mut Vec::new()).unwrap());
-    }
+    measured(|| {
+        for wire in sealed.chunks_mut(record).take(count) {
+            black_box(records.open(wire, &mut Vec::new()).unwrap());
+        }
+    });
 }
 
 /// [`MOST`] records of that length.

@@ -21,12 +21,11 @@ use rustls::pki_types::CertificateDer;
 use crate::acme::answer::Answer;
 use crate::acme::clock::Clock;
 use crate::acme::settings::Authority;
-use crate::acme::trouble;
 use crate::acme::trouble::Trouble;
+use crate::causes;
 use crate::tls::crypto;
+use crate::tls::trust::roots;
 use crate::tls::trust::servers::Trust;
-
-mod roots;
 
 /// A client of one authority.
 #[derive(Clone)]
@@ -44,7 +43,8 @@ struct Inner {
 impl Http {
     /// A client that trusts whom the settings say. Each request is counted in `requests`.
     pub fn new(authority: &Authority, clock: Clock, requests: Arc<AtomicU64>) -> Result<Self, Trouble> {
-        let roots = roots::of(authority).map_err(Trouble::new)?;
+        let roots = roots::of(authority.ca.as_deref());
+        let roots = roots.map_err(|none| Trouble::new(none.under(&format!("acme.{}.ca", authority.name))))?;
         let tls = config(roots.clone()).map_err(Trouble::new)?;
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
@@ -114,7 +114,7 @@ impl Inner {
         let (method, url) = (request.method().clone(), request.uri().to_string());
         let failed = |why: String| format!("{method} {url}: {why}");
         let whole = async {
-            let response = self.client.request(request).await.map_err(|error| trouble::chain(&error))?;
+            let response = self.client.request(request).await.map_err(|error| causes::of(&error))?;
             collect(response).await
         };
         let (parts, body) = match tokio::time::timeout(self.timeout, whole).await {
@@ -147,7 +147,7 @@ async fn collect(response: Response<Incoming>) -> Result<(hyper::http::response:
     let body = Limited::new(body, LARGEST).collect().await;
     let body = body.map_err(|error| match error.downcast_ref::<http_body_util::LengthLimitError>() {
         Some(_) => format!("found more than {LARGEST} bytes, expected less"),
-        None => trouble::chain(error.as_ref()),
+        None => causes::of(error.as_ref()),
     })?;
     Ok((parts, body.to_bytes()))
 }

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::acme::answer::Answer;
+use crate::causes;
 
 /// Why something failed.
 #[derive(Debug, Clone)]
@@ -40,12 +41,12 @@ impl Trouble {
             // An error inside of an order, an authorization or a challenge, whose own status is fine.
             (instant_acme::Error::Api(_), Some(answer)) if answer.status < 400 => Self::inside(&answer),
             (_, Some(answer)) if answer.status >= 400 => Self::answered(&answer),
-            (instant_acme::Error::Other(error), _) => Self::new(chain(error.as_ref())),
+            (instant_acme::Error::Other(error), _) => Self::new(causes::of(error.as_ref())),
             (_, Some(answer)) => {
                 let message = format!("{} {} was answered with something else: {error}", answer.method, answer.url);
                 Self { status: Some(answer.status), ..Self::new(message) }
             }
-            (_, None) => Self::new(chain(error)),
+            (_, None) => Self::new(causes::of(error)),
         }
     }
 
@@ -113,21 +114,6 @@ pub fn words(problem: &Value) -> String {
         all += &format!("; and {left} more");
     }
     all
-}
-
-/// An error with everything that caused it: the outermost alone often says nothing.
-pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut texts: Vec<String> = Vec::new();
-    let mut next = Some(error);
-    while let Some(error) = next {
-        let text = error.to_string();
-        // Some errors repeat the text of their source.
-        if !texts.iter().any(|before| before.ends_with(&text)) {
-            texts.push(text);
-        }
-        next = error.source();
-    }
-    texts.join(": ")
 }
 
 fn problem_in(answer: &Answer) -> Option<Value> {

@@ -168,26 +168,47 @@ async fn reach(
     deadline: time::Instant,
 ) -> Result<(Unfinished, Option<Finished>), Trouble> {
     let source = source(pool.settings.source, client).map_err(|why| Trouble::new(why, *exposure))?;
+    // From the first moment: who stops waiting resets it, since the server may have accepted it before that is known here,
+    // and must not take the end for a complete upload of nothing.
+    let begun = Stream::begin(source, address).map(Unfinished::new);
+    let mut stream = begun.map_err(|error| Trouble::new(reason(&error), *exposure))?;
+    match introduce(stream.as_mut(), address, client, exposure, pool, deadline).await {
+        Ok(session) => Ok((stream, session)),
+        Err(trouble) => {
+            // A reset could overtake the alert that tells the server why.
+            stream.finish();
+            Err(trouble)
+        }
+    }
+}
+
+/// Everything between a connection that has begun and the client's first byte. Returns the TLS session, where there is one.
+async fn introduce(
+    stream: &mut Stream,
+    address: &Address,
+    client: Client<'_>,
+    exposure: &mut Exposure,
+    pool: &Pool,
+    deadline: time::Instant,
+) -> Result<Option<Finished>, Trouble> {
     let open = async {
-        let mut stream = Stream::connect_from(source, address).await?;
+        stream.established().await?;
         stream.prepare()?;
         // The PROXY header comes before TLS, so that a proxy in between can read it.
-        stream.write_all(client.preface).await?;
-        io::Result::Ok(stream)
+        stream.write_all(client.preface).await
     };
-    let mut stream = open.await.map_err(|error| Trouble::new(reason(&error), *exposure))?;
+    open.await.map_err(|error| Trouble::new(reason(&error), *exposure))?;
     exposure.is_known |= client.is_named();
     let exposure = *exposure;
-    let session = match (&pool.tls, client.greeted) {
-        (Some(tls), _) => Some(secure(&mut stream, address, client, (tls, exposure), deadline).await?),
+    match (&pool.tls, client.greeted) {
+        (Some(tls), _) => secure(stream, address, client, (tls, exposure), deadline).await.map(Some),
         (None, Some(protocol)) => {
-            let asked = Box::pin(ask(Asking::for_greeting(protocol), &mut stream)).await;
+            let asked = Box::pin(ask(Asking::for_greeting(protocol), stream)).await;
             asked.map_err(|why| Trouble::unready(FailureKind::Greeting, &why, exposure))?;
-            None
+            Ok(None)
         }
-        (None, None) => None,
-    };
-    Ok((Unfinished::new(stream), session))
+        (None, None) => Ok(None),
+    }
 }
 
 /// TLS with the server, up to where it expects the client's first byte: after its greeting, if the client has had one.
@@ -232,3 +253,6 @@ async fn greeted(stream: &mut Stream, session: Finished, protocol: Protocol) -> 
 
 /// Clients without an address share this one, and with `source_ip` the same server.
 const NOBODY: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+
+#[cfg(test)]
+mod tests;

@@ -379,4 +379,4 @@ impl Member {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

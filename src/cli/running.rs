@@ -1,6 +1,5 @@
 //! Reaches a running tlsgate over its admin API, for the verbs that show or change it. Must not know: what is asked for.
 
-use std::error::Error;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -18,6 +17,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
 use crate::admin::request::token;
+use crate::causes;
 use crate::cli::load::{load, reading};
 use crate::config::located::{ConfigError, Located, Position, Text};
 use crate::config::validate::admin::Admin;
@@ -245,7 +245,7 @@ async fn send(
     token: Option<&token::Token>,
     asked: &Asked<'_>,
 ) -> Result<Answered, String> {
-    let broken = |error: hyper::Error| format!("no answer from the admin server: {}", chain(&error));
+    let broken = |error: hyper::Error| format!("no answer from the admin server: {}", causes::of(&error));
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
     // hyper sends and receives in this future; it ends with the connection.
     tokio::spawn(connection);
@@ -266,17 +266,6 @@ async fn send(
     let body = response.into_body().collect().await.map_err(broken)?.to_bytes();
     let body = serde_json::from_slice(&body).map_err(|_| format!("the answer, {status}, is not from tlsgate"))?;
     Ok(Answered { status, body })
-}
-
-/// An error with its causes: a refused certificate is only in the last one.
-fn chain(error: &hyper::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        text += &format!(": {next}");
-        cause = next.source();
-    }
-    text
 }
 
 /// For the connection to the admin server.

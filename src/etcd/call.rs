@@ -113,7 +113,8 @@ impl Client {
         loop {
             let token = self.token(member, call).await?;
             let Call { path, may_repeat, limit, .. } = call;
-            let question = Question { path, body: body.clone(), token: token.text(), may_repeat, limit };
+            let question =
+                Question { path, body: body.clone(), token: token.text(), may_repeat, needs_leader: true, limit };
             let asked = self.pool.ask(&self.settings, (member, endpoint), &question).await;
             let answer = asked.map_err(|lost| self.lost(member, call, lost))?;
             let verdict = match answer.status.is_success() {
@@ -141,7 +142,8 @@ impl Client {
         };
         let token = self.token(member, call).await.map_err(ended)?;
         let Call { path, may_repeat, limit, .. } = call;
-        let question = Question { path, body: body.clone(), token: token.text(), may_repeat, limit };
+        let question =
+            Question { path, body: body.clone(), token: token.text(), may_repeat, needs_leader: true, limit };
         let opened = exchange::open(&self.settings, (member, endpoint), &question).await;
         let arriving = opened.map_err(|lost| ended(self.lost(member, call, lost)))?;
         if arriving.response.status().is_success() {

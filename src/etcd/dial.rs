@@ -70,6 +70,9 @@ fn identity(certificate: &Path, key: &Path) -> Result<Certificate, String> {
     let at = |path: &Path, error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
     let chain = pem::read_certificates(&chain.bytes).map_err(|error| at(certificate, &error))?;
     let keys = pem::read(&read(key)?.bytes).map_err(|error| at(key, &error))?;
+    if keys.keys.is_empty() {
+        return Err(at(key, &"found no private key, expected one"));
+    }
     let label = certificate.display().to_string();
     Certificate::build(&label, chain.certificates, keys.keys, None).map_err(|error| at(certificate, &error))
 }

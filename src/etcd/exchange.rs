@@ -44,6 +44,8 @@ pub(super) struct Question<'a> {
     pub(super) token: Option<&'a str>,
     /// Whether it does no harm if it is received twice.
     pub(super) may_repeat: bool,
+    /// Whether a member without a leader must refuse it, instead of waiting for one.
+    pub(super) needs_leader: bool,
     pub(super) limit: Duration,
 }
 
@@ -174,8 +176,10 @@ fn request(endpoint: &Endpoint, question: &Question<'_>) -> Result<Request<Full<
         .uri(question.path)
         .header(HOST, endpoint.authority())
         .header(USER_AGENT, HeaderValue::from_static(NAME))
-        .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
-        .header(HAS_LEADER, HeaderValue::from_static("true"));
+        .header(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if question.needs_leader {
+        request = request.header(HAS_LEADER, HeaderValue::from_static("true"));
+    }
     if let Some(token) = question.token {
         let mut token = HeaderValue::from_str(token).map_err(|_| "found a token that is no header".to_owned())?;
         token.set_sensitive(true);
@@ -194,7 +198,7 @@ fn late(limit: Duration, is_sent: bool) -> Lost {
 
 const NAME: &str = concat!("tlsgate/", env!("CARGO_PKG_VERSION"));
 
-/// A member without a leader refuses then, instead of waiting for one.
+/// The gateway passes it on to etcd as "hasleader".
 const HAS_LEADER: HeaderName = HeaderName::from_static("grpc-metadata-hasleader");
 
 /// In bytes, of an answer. The largest are of many parts at once.

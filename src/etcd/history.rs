@@ -38,7 +38,18 @@ impl History {
         Err(format!("found the revision {found}, expected at least {before}: the store was restored from a backup"))
     }
 
-    /// The same for an answer that may be behind others.
+    /// Takes note of the header of an answer that counts whatever store it is from: the next who reads finds that out.
+    pub(super) fn note(&self, header: &Header) {
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.cluster == 0 {
+            seen.cluster = header.cluster_id.0;
+        }
+        if seen.cluster == header.cluster_id.0 {
+            seen.revision = seen.revision.max(header.revision.0);
+        }
+    }
+
+    /// As [`Self::current`], for an answer that may be behind others.
     pub(super) fn cluster(&self, header: &Header) -> Result<(), String> {
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (before, found) = (seen.cluster, header.cluster_id.0);
@@ -73,5 +84,9 @@ mod tests {
         history.current(&header(7, 9), history.revision()).unwrap();
         assert!(history.cluster(&header(8, 50)).unwrap_err().contains("found the cluster 8, expected 7"));
         history.current(&header(8, 51), history.revision()).unwrap();
+        history.note(&header(8, 60));
+        history.note(&header(9, 70));
+        assert_eq!(history.revision(), 60);
+        assert!(history.current(&header(9, 70), 60).is_err());
     }
 }

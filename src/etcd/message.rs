@@ -116,11 +116,13 @@ pub(super) struct Compare {
 }
 
 #[derive(Serialize)]
-#[serde(rename_all = "snake_case")]
 pub(super) enum Operation {
-    RequestRange(RangeRequest),
-    RequestPut(PutRequest),
-    RequestDeleteRange(DeleteRequest),
+    #[serde(rename = "request_range")]
+    Range(RangeRequest),
+    #[serde(rename = "request_put")]
+    Put(PutRequest),
+    #[serde(rename = "request_delete_range")]
+    Delete(DeleteRequest),
 }
 
 #[derive(Serialize)]
@@ -291,7 +293,7 @@ mod tests {
     #[test]
     fn messages_are_what_the_gateway_reads_and_writes() {
         let put = PutRequest { key: Blob(b"k".to_vec()), value: Blob(vec![0, 255]), lease: Int(i64::MAX) };
-        let text = serde_json::to_string(&Operation::RequestPut(put)).unwrap();
+        let text = serde_json::to_string(&Operation::Put(put)).unwrap();
         assert_eq!(text, r#"{"request_put":{"key":"aw==","value":"AP8=","lease":"9223372036854775807"}}"#);
 
         let text = r#"{"header":{"cluster_id":"18446744073709551615","revision":"-1","raft_term":"2"},

@@ -83,7 +83,7 @@ impl Etcd {
         let mut entries = Vec::new();
         for some in keys.chunks(at_once) {
             let range = |key: &String| RangeRequest { key: Blob(self.full(key)), keys_only, ..RangeRequest::default() };
-            let success = some.iter().map(|key| Operation::RequestRange(range(key))).collect();
+            let success = some.iter().map(|key| Operation::Range(range(key))).collect();
             let request = TxnRequest { compare: Vec::new(), success };
             let found: Vec<KeyValue> = match self.0.call::<TxnResponse>(self.to_read_many(), &request).await {
                 Ok(answer) => answer.responses.into_iter().flat_map(|of| of.response_range.kvs).collect(),

@@ -43,10 +43,11 @@ impl Etcd {
     }
 
     async fn state(&self, member: usize) -> Result<MemberState, String> {
-        let status: StatusResponse = self.ask(member, "/v3/maintenance/status", &Empty {}).await?;
+        let status: StatusResponse = self.ask(member, ("/v3/maintenance/status", false), &Empty {}).await?;
         let (own, leader) = (status.header.member_id, status.leader);
         // Without a leader nothing is known of alarms, and with few rights neither.
-        let alarms = self.ask::<AlarmResponse>(member, "/v3/maintenance/alarm", &AlarmRequest { action: "GET" }).await;
+        let alarms =
+            self.ask::<AlarmResponse>(member, ("/v3/maintenance/alarm", true), &AlarmRequest { action: "GET" }).await;
         let alarms = alarms.unwrap_or_default().alarms.into_iter().filter(|alarm| alarm.member == own);
         Ok(MemberState {
             version: status.version,
@@ -56,7 +57,12 @@ impl Etcd {
         })
     }
 
-    async fn ask<A: DeserializeOwned>(&self, member: usize, path: &str, request: &impl Serialize) -> Result<A, String> {
+    async fn ask<A: DeserializeOwned>(
+        &self,
+        member: usize,
+        (path, needs_leader): (&str, bool),
+        request: &impl Serialize,
+    ) -> Result<A, String> {
         let client = &self.0;
         let endpoint = client.endpoints.get(member).ok_or("found no such member")?;
         let token = client.tokens.get(&client.pool, &client.settings, (member, endpoint)).await;
@@ -66,7 +72,7 @@ impl Etcd {
         })?;
         let body = Bytes::from(serde_json::to_vec(request).map_err(|error| error.to_string())?);
         let limit = client.settings.timeout;
-        let question = Question { path, body, token: token.text(), may_repeat: true, limit };
+        let question = Question { path, body, token: token.text(), may_repeat: true, needs_leader, limit };
         let answer = client.pool.ask(&client.settings, (member, endpoint), &question).await.map_err(|lost| lost.why)?;
         if !answer.status.is_success() {
             return Err(words(refusal::of_answer(answer.status.as_u16(), &answer.body)));

@@ -74,8 +74,14 @@ async fn authenticate(
     let password = secret.text.trim_end_matches(['\r', '\n']);
     let body = serde_json::to_vec(&AuthenticateRequest { name, password });
     let body = Bytes::from(body.map_err(|error| refused(error.to_string()))?);
-    let question =
-        Question { path: "/v3/auth/authenticate", body, token: None, may_repeat: true, limit: settings.timeout };
+    let question = Question {
+        path: "/v3/auth/authenticate",
+        body,
+        token: None,
+        may_repeat: true,
+        needs_leader: true,
+        limit: settings.timeout,
+    };
     let answer = pool.ask(settings, member, &question).await.map_err(NoToken::Lost)?;
     if !answer.status.is_success() {
         return match refusal::of_answer(answer.status.as_u16(), &answer.body) {

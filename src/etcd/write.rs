@@ -30,6 +30,7 @@ impl Etcd {
     /// What an answer says counts, also if it comes from a store that was restored: who reads or watches finds that out.
     fn understood(&self, body: &Bytes) -> Written {
         let Ok(answer) = serde_json::from_slice::<TxnResponse>(body) else { return Written::Unknown };
+        self.0.history.note(&answer.header);
         if answer.succeeded { Written::Done(answer.header.revision.0) } else { Written::Refused }
     }
 
@@ -97,12 +98,12 @@ impl Etcd {
             mod_revision: Int(*revision),
         };
         let operation = |change: &Change| match change {
-            Change::Put { key, value, lease } => Operation::RequestPut(PutRequest {
+            Change::Put { key, value, lease } => Operation::Put(PutRequest {
                 key: Blob(self.full(key)),
                 value: Blob(value.clone()),
                 lease: Int(lease.unwrap_or_default()),
             }),
-            Change::Delete { key } => Operation::RequestDeleteRange(DeleteRequest { key: Blob(self.full(key)) }),
+            Change::Delete { key } => Operation::Delete(DeleteRequest { key: Blob(self.full(key)) }),
         };
         TxnRequest {
             compare: transaction.when.iter().map(compare).collect(),
@@ -173,7 +174,7 @@ mod tests {
         assert!(sizes(&[]).unwrap().is_empty());
         assert_eq!(sizes(&[1; 300]).unwrap(), [128, 128, 44]);
         assert_eq!(sizes(&[256 * 1024 + 28; 5]).unwrap(), [2, 2, 1]);
-        assert_eq!(sizes(&[LARGEST_VALUE, 1]).unwrap(), [1, 1]);
+        assert_eq!(sizes(&[LARGEST_VALUE, 10_000]).unwrap(), [1, 1]);
         assert!(sizes(&[LARGEST_VALUE + 10_000]).is_err());
         let all = batches((0..300).map(|at| (format!("{at:04}"), Vec::new())).collect()).unwrap();
         let keys: Vec<_> = all.into_iter().flatten().map(|change| format!("{change:?}")).collect();

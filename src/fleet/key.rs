@@ -14,6 +14,12 @@ pub const CURRENT: &str = "control/current";
 /// The release that is being prepared. It goes with the lease of its publisher.
 pub const PROPOSAL: &str = "control/proposal";
 
+/// The node that leads. It goes with the leader's lease.
+pub const LEADER: &str = "control/leader";
+
+/// The keys of session tickets.
+pub const TICKETS: &str = "control/tickets";
+
 /// Each registration of a node changes it, so that who commits knows that no node has come since it looked.
 pub const GENERATION: &str = "nodes-generation";
 

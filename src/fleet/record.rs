@@ -96,3 +96,12 @@ pub struct Answer {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refusal: Option<String>,
 }
+
+/// The node that leads.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Leading {
+    pub node: String,
+    /// The lease of its time in that place.
+    pub session: i64,
+}

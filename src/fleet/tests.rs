@@ -6,6 +6,7 @@
 
 mod checks;
 mod etcd;
+mod event;
 mod faults;
 mod network;
 mod parts;

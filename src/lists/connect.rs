@@ -2,19 +2,17 @@
 
 use std::sync::Arc;
 
-use rustls::RootCertStore;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::files;
 use crate::gate::{Gate, Pace};
 use crate::lists::settings::Settings;
 use crate::lists::url::Url;
-use crate::tls::certificate::pem;
 use crate::tls::handshake::connect::{Alpn, Connector, Terms};
 use crate::tls::record::Layer;
 use crate::tls::stream::TlsStream;
+use crate::tls::trust::roots;
 use crate::tls::trust::servers::Trust;
 
 /// What HTTP runs over.
@@ -36,7 +34,7 @@ pub async fn connect(settings: &Settings, url: &Url) -> Result<Box<dyn Stream>, 
     if let Some(proxy) = &settings.proxy {
         tunnel(&mut stream, url).await.map_err(|why| format!("the proxy {}: {why}", proxy.host_and_port()))?;
     }
-    let roots = roots(settings)?;
+    let roots = roots::of(settings.ca.as_deref()).map_err(|none| none.under("crl.ca"))?;
     let name =
         ServerName::try_from(url.host.clone()).map_err(|_| format!("{:?} cannot be the name of a server", url.host))?;
     let trust = Trust { roots, ..Trust::default() };
@@ -81,30 +79,6 @@ fn status(head: &[u8]) -> Option<u16> {
     let mut words = std::str::from_utf8(line).ok()?.split(' ');
     words.next().filter(|version| version.starts_with("HTTP/1."))?;
     words.next().filter(|status| status.len() == 3)?.parse().ok()
-}
-
-/// Whom to trust at `https` addresses.
-fn roots(settings: &Settings) -> Result<Vec<CertificateDer<'static>>, String> {
-    let Some(file) = &settings.ca else { return system() };
-    let key = format!("crl.ca: {}", file.display());
-    let read =
-        files::read(file, files::LARGEST_CERTIFICATES).map_err(|error| format!("{key}: {}", files::reason(&error)))?;
-    let read = pem::read_certificates(&read.bytes).map_err(|error| format!("{key}: {error}"))?;
-    match read.certificates.is_empty() {
-        true => Err(format!("{key}: found no certificate, expected at least one")),
-        false => Ok(read.certificates),
-    }
-}
-
-fn system() -> Result<Vec<CertificateDer<'static>>, String> {
-    let found = rustls_native_certs::load_native_certs();
-    // Large collections contain old certificates that rustls rejects. One of them must not make the others useless.
-    let accepted = |one: &CertificateDer<'static>| RootCertStore::empty().add(one.clone()).is_ok();
-    let usable: Vec<_> = found.certs.into_iter().filter(accepted).collect();
-    match usable.is_empty() {
-        true => Err("the system has no roots: the key \"ca\" of [crl] can name a file of them".to_owned()),
-        false => Ok(usable),
-    }
 }
 
 /// In bytes.

@@ -13,9 +13,10 @@ use jiff::Timestamp;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use crate::causes;
 use crate::lists::connect::connect;
 use crate::lists::settings::Settings;
-use crate::lists::trouble::{Trouble, chain};
+use crate::lists::trouble::Trouble;
 use crate::lists::url::Url;
 
 /// What a server called the list that it sent last, so that it need not send the same again (RFC 9110 section 13.1).
@@ -83,7 +84,7 @@ impl Drop for Driver {
 
 async fn ask(settings: &Settings, url: &Url, mark: &Mark) -> Result<Arriving, Trouble> {
     let stream = connect(settings, url).await.map_err(Trouble::new)?;
-    let failed = |error: hyper::Error| Trouble::new(format!("{url}: {}", chain(&error)));
+    let failed = |error: hyper::Error| Trouble::new(format!("{url}: {}", causes::of(&error)));
     let mut builder = http1::Builder::new();
     builder.max_buf_size(BUFFER);
     let (mut sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(failed)?;
@@ -120,7 +121,7 @@ async fn sent(Arriving { response, _driver }: Arriving) -> Result<Answer, Troubl
     let body = Limited::new(body, LARGEST).collect().await;
     let body = body.map_err(|error| match error.downcast_ref::<http_body_util::LengthLimitError>() {
         Some(_) => Trouble::new(format!("found more than {} MiB, expected a list of at most that", LARGEST >> 20)),
-        None => Trouble::new(chain(error.as_ref())),
+        None => Trouble::new(causes::of(error.as_ref())),
     })?;
     Ok(Answer::Sent(body.to_bytes(), mark))
 }

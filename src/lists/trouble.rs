@@ -1,7 +1,5 @@
 //! Why a list could not be fetched, in words. Must not know: what is done about it.
 
-use std::error::Error;
-
 /// Why something failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trouble {
@@ -16,19 +14,4 @@ impl Trouble {
     pub fn new(message: impl Into<String>) -> Self {
         Self { message: message.into(), retry_after: None }
     }
-}
-
-/// An error with its causes.
-pub fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut texts: Vec<String> = Vec::new();
-    let mut next = Some(error);
-    while let Some(error) = next {
-        let text = error.to_string();
-        // Some errors repeat the text of their source.
-        if !texts.iter().any(|before| before.ends_with(&text)) {
-            texts.push(text);
-        }
-        next = error.source();
-    }
-    texts.join(": ")
 }

@@ -20,6 +20,7 @@ use crate::fleet::record::Record;
 use crate::member::drains::Drains;
 use crate::member::hands::Own;
 use crate::member::kept::House;
+use crate::member::leading::{self, Candidate, Fence};
 use crate::member::secrets::{self, Secrets};
 use crate::member::status::Handle;
 use crate::reload::control::Control;
@@ -31,6 +32,8 @@ pub(super) struct Task {
     pub(super) board: Handle,
     /// What the process serves.
     pub(super) serving: Record,
+    /// Tells whether this node leads.
+    pub(super) fence: watch::Sender<Option<Fence>>,
     pub(super) drains: Drains,
 }
 
@@ -124,6 +127,13 @@ async fn take_part(
         known: (None, None),
         retry: Arc::clone(&retry),
     };
+    let candidate = Candidate {
+        house: Arc::clone(&hands.house),
+        seal: Arc::clone(&means.secrets.seal),
+        name: fleet.node.clone(),
+        board: task.board.clone(),
+        fence: &task.fence,
+    };
     let mut goes_on = true;
     let stop = async {
         let mut changed = pin!(changed(plans, &means, &retry));
@@ -132,7 +142,12 @@ async fn take_part(
             is_there = &mut changed => goes_on = is_there,
         }
     };
-    drive(&mut node, &etcd, &mut hands, stop).await;
+    let (is_over, over) = oneshot::channel::<()>();
+    let node = async {
+        drive(&mut node, &etcd, &mut hands, stop).await;
+        drop(is_over);
+    };
+    tokio::join!(node, leading::stand(candidate, &etcd, over));
     (task.serving, task.drains) = (hands.serving.clone(), std::mem::take(&mut hands.drains));
     if goes_on {
         hands.let_all_go().await;

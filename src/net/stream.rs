@@ -107,9 +107,17 @@ impl Stream {
         Self::connect_from(None, address).await
     }
 
-    /// The same from a given address; a Unix socket has none.
+    /// The same from a given address.
     pub async fn connect_from(source: Option<Source>, address: &Address) -> io::Result<Self> {
-        let stream = match address {
+        let stream = Self::begin(source, address)?;
+        stream.established().await?;
+        Ok(stream)
+    }
+
+    /// Begins to connect, from a given address where there is one; a Unix socket has none. It is connected once
+    /// [`Stream::established`] says so; the peer may accept it, and see how it is closed, before that is known here.
+    pub fn begin(source: Option<Source>, address: &Address) -> io::Result<Self> {
+        match address {
             Address::Tcp(address) => {
                 let kind = Type::STREAM.nonblocking();
                 let socket = Socket::new(Domain::for_address(*address), kind, Some(Protocol::TCP))?;
@@ -117,20 +125,21 @@ impl Stream {
                     source.bind(SockRef::from(&socket), address.ip())?;
                 }
                 begin(&socket, &SockAddr::from(*address))?;
-                Self::tcp(socket)?
+                Self::tcp(socket)
             }
             Address::Unix(path) => {
                 let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
                 begin(&socket, &SockAddr::unix(path)?)?;
-                Self::unix(socket)?
+                Self::unix(socket)
             }
-        };
-        // The socket becomes writable when the attempt has ended; SO_ERROR contains its result (connect(2)).
-        std::future::poll_fn(|cx| stream.poll_write_ready(cx)).await?;
-        match SockRef::from(&stream).take_error()? {
-            Some(error) => Err(error),
-            None => Ok(stream),
         }
+    }
+
+    /// Waits until an attempt to connect has ended.
+    pub async fn established(&self) -> io::Result<()> {
+        // The socket becomes writable when the attempt has ended; SO_ERROR contains its result (connect(2)).
+        std::future::poll_fn(|cx| self.poll_write_ready(cx)).await?;
+        SockRef::from(self).take_error()?.map_or(Ok(()), Err)
     }
 
     /// Sets the options that every connection gets; see [`socket::prepare`].

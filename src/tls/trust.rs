@@ -4,4 +4,5 @@
 pub mod anchor;
 pub mod clients;
 pub mod lists;
+pub mod roots;
 pub mod servers;

@@ -1,6 +1,5 @@
 //! http-01 from here (RFC 8555 section 8.3): asks as the authority does. Must not know: how the answer is served.
 
-use std::error::Error as _;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +16,7 @@ use crate::acme::check::every;
 use crate::acme::check::result::Checked;
 use crate::acme::lookup::Lookup;
 use crate::acme::settings::Identifier;
+use crate::causes;
 
 /// Whether `http://IDENTIFIER/.well-known/acme-challenge/TOKEN` is the expected key authorization, at every address.
 pub async fn http(
@@ -96,11 +96,12 @@ impl Question {
             .header(CONNECTION, "close")
             .body(Empty::<Bytes>::new())
             .map_err(|error| error.to_string())?;
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|error| failed(&error))?;
+        let (mut sender, connection) =
+            http1::handshake(TokioIo::new(stream)).await.map_err(|error| causes::of(&error))?;
         // hyper's connection has to be polled for the request to proceed. An error of it is also an error of the answer.
         tokio::pin!(connection);
         let answer = async {
-            let response = sender.send_request(request).await.map_err(|error| failed(&error))?;
+            let response = sender.send_request(request).await.map_err(|error| causes::of(&error))?;
             read(response).await
         };
         tokio::pin!(answer);
@@ -144,16 +145,10 @@ async fn read(response: Response<Incoming>) -> Result<Answer, String> {
     while body.len() < MOST_BODY
         && let Some(frame) = stream.frame().await
     {
-        let Ok(data) = frame.map_err(|error| failed(&error))?.into_data() else { continue };
+        let Ok(data) = frame.map_err(|error| causes::of(&error))?.into_data() else { continue };
         body.extend_from_slice(&data[..data.len().min(MOST_BODY - body.len())]);
     }
     Ok(Answer { status, location, body })
-}
-
-fn failed(error: &hyper::Error) -> String {
-    // hyper's own message is general; its source has the cause.
-    let cause = error.source().map(ToString::to_string);
-    cause.map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
 }
 
 /// In bytes. A key authorization has about 90.

@@ -4,7 +4,7 @@ use super::*;
 use crate::backend::condition::{Health, State};
 use crate::labels::Labels;
 
-fn entry(port: u16) -> Entry {
+pub(in crate::backend) fn entry(port: u16) -> Entry {
     Entry {
         place: Place::Address(Address::Tcp(([127, 0, 0, 1], port).into())),
         weight: 1,
@@ -34,7 +34,7 @@ fn three() -> Vec<Entry> {
     (1..=3).map(entry).collect()
 }
 
-fn pool(servers: Vec<Entry>) -> Pool {
+pub(in crate::backend) fn pool(servers: Vec<Entry>) -> Pool {
     Pool::new(settings(servers), None, None)
 }
 

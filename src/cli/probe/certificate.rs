@@ -12,14 +12,12 @@ use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 use x509_parser::public_key::PublicKey;
 
 use super::defects;
-use crate::files;
 use crate::tls::certificate::inspect::Facts as Inspected;
-use crate::tls::certificate::pem;
 use crate::tls::certificate::x509;
 use crate::tls::certificate::x509::{printable, rfc3339};
 use crate::tls::crypto;
 use crate::tls::handshake::connect::ConnectError;
-use crate::tls::trust::servers;
+use crate::tls::trust::{roots, servers};
 
 /// The facts of a leaf certificate.
 #[derive(Debug, Serialize)]
@@ -70,19 +68,9 @@ pub(super) struct Roots {
 impl Roots {
     /// The certificates of that file, or of the system.
     pub(super) fn load(file: Option<&Path>) -> Result<Self, String> {
-        let (certificates, whose): (Vec<CertificateDer<'_>>, _) = match file {
-            Some(path) => {
-                let bad = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
-                let read =
-                    files::read(path, files::LARGEST_CERTIFICATES).map_err(|error| bad(&files::reason(&error)))?;
-                let contents = pem::read_certificates(&read.bytes).map_err(|error| bad(&error))?;
-                let certificates = usable(contents.certificates);
-                if certificates.is_empty() {
-                    return Err(bad(&"no certificate found (expected CA certificates in PEM)"));
-                }
-                (certificates, path.display().to_string())
-            }
-            None => (usable(rustls_native_certs::load_native_certs().certs), "the system's roots".into()),
+        let (certificates, whose) = match (file, roots::of(file)) {
+            (Some(path), found) => (usable(path, found.map_err(|none| none.to_string())?)?, path.display().to_string()),
+            (None, found) => (found.unwrap_or_default(), "the system's roots".into()),
         };
         // Without roots and pins, `Trust` would accept every certificate.
         let trust = Some(servers::Trust { roots: certificates, ..servers::Trust::default() })
@@ -104,10 +92,13 @@ impl Roots {
 }
 
 /// Those that rustls can use as roots.
-fn usable(mut certificates: Vec<CertificateDer<'static>>) -> Vec<CertificateDer<'static>> {
-    // Large collections of roots contain old certificates that it rejects. One of them must not make the others useless.
+fn usable(file: &Path, mut certificates: Vec<CertificateDer<'static>>) -> Result<Vec<CertificateDer<'static>>, String> {
+    // A copy of a large collection contains old certificates that it rejects. One of them must not make the others useless.
     certificates.retain(|certificate| RootCertStore::empty().add(certificate.clone()).is_ok());
-    certificates
+    match certificates.is_empty() {
+        true => Err(format!("{}: found no certificate that can be a root, expected at least one", file.display())),
+        false => Ok(certificates),
+    }
 }
 
 /// The name that a certificate must be valid for: the server name that is asked for, otherwise the host.

@@ -4,21 +4,19 @@
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use rustls::RootCertStore;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::sign::CertifiedKey;
 
 use crate::cli::running::place::Place;
 use crate::config::validate::admin::Admin;
-use crate::files;
 use crate::tls::certificate::inspect::Facts;
-use crate::tls::certificate::pem;
 use crate::tls::certificate::place::KeyPlace;
 use crate::tls::certificate::source::pair::Pair;
 use crate::tls::certificate::source::{Source, folder};
 use crate::tls::certificate::store::{self, Store};
 use crate::tls::handshake::connect::{Alpn, Connector, Terms};
 use crate::tls::record::Layer;
+use crate::tls::trust::roots;
 use crate::tls::trust::servers::{self, Trust};
 
 /// Files that the command line names.
@@ -44,13 +42,17 @@ pub(super) fn connectors(place: &Place, named: &Named, admin: Option<&Admin>) ->
     let own = admin.map(own).transpose()?.flatten();
     let name = name(place, own.as_ref().map_or(&[][..], |own| &own.certificates));
     let (trust, expected) = match (&named.ca, own) {
-        (Some(file), _) => (by(read(file)?), format!("one that {} trusts", file.display())),
+        (Some(file), _) => {
+            (by(roots::of(Some(file)).map_err(|none| none.to_string())?), format!("one that {} trusts", file.display()))
+        }
         (None, Some(own)) => {
             let expected = format!("one that {} trusts, which [admin.tls] names", own.places);
             // A certificate without names can only be known by its key.
             (if name.is_some() { by(own.certificates) } else { by_key(&own.certificates) }, expected)
         }
-        (None, None) => (by(system()?), "one that this system trusts".to_owned()),
+        (None, None) => {
+            (by(roots::of(None).map_err(|none| none.under("--ca"))?), "one that this system trusts".to_owned())
+        }
     };
     let expected = match &name {
         Some(name) => format!("{expected}, with the name {}", name.to_str()),
@@ -98,7 +100,7 @@ fn own(admin: &Admin) -> Result<Option<Own>, String> {
         }
     }
     // Keys are among them, and whoever runs this may not be permitted to read those: only certificates are needed.
-    let found: Vec<_> = files.iter().filter_map(|file| Some((file, read(file).ok()?))).collect();
+    let found: Vec<_> = files.iter().filter_map(|file| Some((file, roots::of(Some(file)).ok()?))).collect();
     let places = found.iter().map(|(file, _)| file.display().to_string()).collect::<Vec<_>>().join(", ");
     let certificates: Vec<_> = found.into_iter().flat_map(|(_, certificates)| certificates).collect();
     match certificates.is_empty() {
@@ -128,25 +130,6 @@ fn name(place: &Place, own: &[CertificateDer<'_>]) -> Option<ServerName<'static>
     // Any label stands for the wildcard.
     let first = names.first().map(|name| name.strip_prefix("*.").map_or(name.clone(), |rest| format!("admin.{rest}")));
     first.and_then(|name| ServerName::try_from(name).ok())
-}
-
-/// The certificates in a file, at least one.
-fn read(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let wrong = |reason: String| format!("{}: {reason}", file.display());
-    let bytes = files::read(file, files::LARGEST_CERTIFICATES).map_err(|error| wrong(files::reason(&error)))?.bytes;
-    let found = pem::read_certificates(&bytes).map_err(|error| wrong(error.to_string()))?.certificates;
-    if found.is_empty() { Err(wrong("found no certificate, expected at least one".into())) } else { Ok(found) }
-}
-
-fn system() -> Result<Vec<CertificateDer<'static>>, String> {
-    let found = rustls_native_certs::load_native_certs().certs;
-    // Old certificates that rustls rejects must not make the others useless.
-    let accepted = |one: &CertificateDer<'static>| RootCertStore::empty().add(one.clone()).is_ok();
-    let usable: Vec<_> = found.into_iter().filter(accepted).collect();
-    match usable.is_empty() {
-        true => Err("this system trusts no certificates (expected --ca with a file of them)".into()),
-        false => Ok(usable),
-    }
 }
 
 /// The certificate that is presented, with its key.

@@ -15,6 +15,7 @@ use crate::fleet::store::{Entry, Lease};
 pub(super) struct Link {
     keeper: Option<Keeper>,
     watch: Option<Watch>,
+    watching_since: Option<Instant>,
     /// What has failed and is to be tried again.
     pub(super) again: Option<Action>,
     paused_until: Option<Instant>,
@@ -87,7 +88,7 @@ impl Link {
 
     /// From now on it sees what changes.
     pub(super) fn reads(&mut self, watch: Watch) {
-        self.watch = Some(watch);
+        (self.watch, self.watching_since) = (Some(watch), Some(Instant::now()));
         self.reading = None;
         // What cannot be written goes on to be tried less and less often.
         if self.writing.is_none() {
@@ -118,6 +119,9 @@ impl Link {
     pub(super) fn blinded(&mut self, trouble: &Trouble) {
         tracing::debug!(%trouble, "what the fleet has in etcd is read again");
         self.watch = None;
+        if self.watching_since.is_some_and(|since| since.elapsed() < SOON) {
+            self.pause();
+        }
     }
 
     pub(super) fn failed_to_read(&mut self, trouble: &Trouble) {
@@ -148,6 +152,9 @@ impl Link {
         (!left.is_zero()).then_some(left)
     }
 }
+
+/// A watch that ends so soon may do so again and again.
+const SOON: Duration = Duration::from_secs(1);
 
 const FIRST: Duration = Duration::from_millis(100);
 

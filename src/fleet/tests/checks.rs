@@ -1,10 +1,11 @@
 //! What must hold in every schedule.
 
-use super::world::{Host, Process, World};
+use super::world::{Host, Kind, Process, World};
 use crate::fleet::key;
 use crate::fleet::publisher::End;
-use crate::fleet::record::{Answer, Proposal, Record, Registration};
+use crate::fleet::record::{Answer, Leading, Proposal, Record, Registration};
 use crate::fleet::store::{Change, Transaction};
+use crate::fleet::tickets::Ring;
 
 pub(super) fn value_of<'t>(transaction: &'t Transaction, wanted: &str) -> Option<&'t [u8]> {
     transaction.then.iter().find_map(|change| match change {
@@ -90,9 +91,47 @@ impl World {
         assert_eq!(current.by, self.hosts.last().unwrap().name, "the last publisher had everything it needs");
     }
 
+    /// Only the leader has put keys of tickets; the one that seals was there before, and nothing goes back.
+    pub(super) fn note_ring(&mut self, host: usize, transaction: &Transaction) {
+        let Some(value) = value_of(transaction, key::TICKETS) else { return };
+        let ring: Ring = self.seal.open(key::TICKETS, value).unwrap();
+        if self.kind != Kind::Tampered {
+            let leader = self.etcd.keys.get(key::LEADER).map(|(value, ..)| value);
+            let leading: Leading = self.seal.open(key::LEADER, leader.expect("nobody leads")).unwrap();
+            assert_eq!(leading.node, self.hosts[host].name, "it does not lead");
+        }
+        let before = self.rings.range(..ring.stamp).next_back().map(|(_, before)| before);
+        if let (Some(before), Kind::Faults) = (before, self.kind) {
+            assert!(before.keys.contains(&ring.keys[ring.keys.len() - 2]), "{before:?}, then {ring:?}");
+            assert!(self.rings.range(ring.stamp..).next().is_none(), "{ring:?} is not the latest");
+        }
+        self.rings.insert(ring.stamp, ring);
+    }
+
+    /// One leads, and all have its keys.
+    pub(super) fn one_leads(&self) {
+        let candidates = &self.hosts[self.nodes..self.publishers];
+        let leader = |host: &&Host| matches!(&host.process, Some(Process::Leader(one)) if one.fence().is_some());
+        assert_eq!(candidates.iter().filter(leader).count(), 1, "leaders");
+        let (value, ..) = self.etcd.keys.get(key::TICKETS).expect("there are no keys of tickets");
+        let ring: Ring = self.seal.open(key::TICKETS, value).unwrap();
+        for host in candidates {
+            let Some(Process::Leader(one)) = &host.process else { panic!("{} is dead", host.name) };
+            assert_eq!((one.ring(), one.trouble()), (Some(&ring), None), "{}", host.name);
+        }
+    }
+
+    /// Nobody has keys of tickets that no leader has made.
+    pub(super) fn rings_are_true(&self) {
+        for host in &self.hosts[self.nodes..self.publishers] {
+            let Some(ring) = &host.ring else { continue };
+            assert_eq!(self.rings.get(&ring.stamp), Some(ring), "{}", host.name);
+        }
+    }
+
     /// What publishers report is true.
     pub(super) fn reports_are_true(&self) {
-        for host in &self.hosts[self.nodes..] {
+        for host in &self.hosts[self.publishers..] {
             let Some(Process::Publisher(publisher)) = &host.process else { continue };
             let attempt = format!("attempt{}", &host.name[1..]);
             match publisher.end() {

@@ -1,6 +1,7 @@
 //! What goes wrong.
 
-use super::world::{Event, Kind, Process, World};
+use super::event::Event;
+use super::world::{Kind, Process, World};
 use crate::fleet::key;
 use crate::fleet::record::Proposal;
 use crate::fleet::store::{Change, Transaction};
@@ -9,7 +10,7 @@ impl World {
     pub(super) fn fault(&mut self) {
         let host = self.rng.usize(0..self.hosts.len());
         match self.rng.u32(0..14) {
-            0..=2 if host < self.nodes => {
+            0..=2 if host < self.publishers => {
                 self.kill(host);
                 let wait = self.rng.u64(10..15_000);
                 self.after(wait, Event::Restart(host));
@@ -24,7 +25,7 @@ impl World {
             6 => self.lose(host),
             7 => {
                 // The publishers die together: nobody withdraws what they have proposed.
-                (self.nodes..self.hosts.len()).for_each(|host| self.kill(host));
+                (self.publishers..self.hosts.len()).for_each(|host| self.kill(host));
             }
             8 => self.spoil(host),
             9 => self.sweep(),

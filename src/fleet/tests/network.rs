@@ -1,6 +1,7 @@
 //! Messages between processes and the store: lost, late, and in the order that etcd promises.
 
-use super::world::{Call, Event, Host, Kind, Process, Reply, World};
+use super::event::{Call, Event, Reply};
+use super::world::{Host, Kind, Process, World};
 use crate::fleet::store::{Entry, Written};
 
 impl World {
@@ -60,6 +61,7 @@ impl World {
                 let result = self.etcd.write(&transaction);
                 if let Some((Written::Done(_), entries)) = &result {
                     self.note_commit(&transaction);
+                    self.note_ring(host, &transaction);
                     self.has_its_parts(&transaction);
                     self.notify(entries);
                 }
@@ -96,7 +98,11 @@ impl World {
             let watches = &self.hosts[host].watches;
             let is_watched = |entry: &&Entry| watches.iter().any(|prefix| entry.key.starts_with(prefix.as_str()));
             let entries: Vec<Entry> = entries.iter().filter(is_watched).cloned().collect();
-            if lease.is_none() || entries.is_empty() || is_cut {
+            if lease.is_none() || entries.is_empty() {
+                continue;
+            }
+            if is_cut {
+                self.hosts[host].has_missed = true;
                 continue;
             }
             let delay = if self.is_calm() { self.rng.u64(1..20) } else { self.rng.u64(1..300) };

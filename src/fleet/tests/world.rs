@@ -4,13 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::etcd::Etcd;
+use super::event::{Call, Done, Event};
 use crate::fleet::drained::Drained;
+use crate::fleet::leader::Leader;
 use crate::fleet::machine::{Action, Machine};
 use crate::fleet::node::{Identity, Node};
 use crate::fleet::publisher::{Draft, Publisher};
 use crate::fleet::record::{Canary, Record, Root};
 use crate::fleet::seal::Seal;
-use crate::fleet::store::{Entry, Lease, Transaction, Written};
+use crate::fleet::store::{Lease, Written};
+use crate::fleet::tickets::Ring;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -21,6 +24,7 @@ pub(super) enum Kind {
 
 pub(super) enum Process {
     Node(Box<Node>),
+    Leader(Box<Leader>),
     Publisher(Box<Publisher>),
 }
 
@@ -28,6 +32,7 @@ impl Process {
     pub(super) fn machine(&mut self) -> &mut dyn Machine {
         match self {
             Self::Node(node) => node.as_mut(),
+            Self::Leader(leader) => leader.as_mut(),
             Self::Publisher(publisher) => publisher.as_mut(),
         }
     }
@@ -39,10 +44,14 @@ pub(super) struct Host {
     pub(super) process: Option<Process>,
     /// What a node keeps across restarts.
     pub(super) kept: Option<Record>,
+    /// What a candidate keeps across restarts.
+    pub(super) ring: Option<Ring>,
     pub(super) drained: Drained,
     pub(super) lease: Option<Lease>,
     pub(super) watches: Vec<String>,
     pub(super) is_cut: bool,
+    /// Changes that it watches, while it was cut off: a watch has gaps only if it ends.
+    pub(super) has_missed: bool,
     /// Something that it had built was lost.
     pub(super) is_spoiled: bool,
     /// How far its clock is ahead, in milliseconds.
@@ -53,71 +62,6 @@ pub(super) struct Host {
     pub(super) call: u64,
     /// Notices arrive in their order.
     pub(super) last_notice: u64,
-}
-
-pub(super) enum Event {
-    Request {
-        host: usize,
-        life: u64,
-        session: u64,
-        call: u64,
-        what: Call,
-    },
-    Response {
-        host: usize,
-        life: u64,
-        session: u64,
-        call: u64,
-        what: Reply,
-    },
-    Notice {
-        host: usize,
-        life: u64,
-        session: u64,
-        entries: Vec<Entry>,
-    },
-    Timeout {
-        host: usize,
-        life: u64,
-        session: u64,
-        call: u64,
-        is_write: bool,
-    },
-    Local {
-        host: usize,
-        life: u64,
-        done: Done,
-    },
-    KeepAlive {
-        host: usize,
-        life: u64,
-        session: u64,
-    },
-    Step(usize, u64),
-    Expire,
-    Fault,
-    Restart(usize),
-    Mend(usize),
-    Publish,
-    /// Everything has been well for a while.
-    Calm,
-}
-
-#[derive(Clone)]
-pub(super) enum Call {
-    Connect(Vec<String>),
-    Read(Vec<String>),
-    Write(Transaction),
-}
-
-pub(super) enum Reply {
-    Listed(Lease, Vec<Entry>),
-    Written(Option<Written>),
-}
-
-pub(super) enum Done {
-    Built(Root),
-    Served(Record),
 }
 
 pub(super) struct World {
@@ -131,9 +75,13 @@ pub(super) struct World {
     pub(super) backup: Etcd,
     pub(super) hosts: Vec<Host>,
     pub(super) nodes: usize,
+    /// Nodes come first, then candidates, and then publishers.
+    pub(super) publishers: usize,
     pub(super) seal: Arc<Seal>,
     /// All that was ever committed, by attempt.
     pub(super) committed: BTreeMap<String, Record>,
+    /// All that was ever put, by stamp.
+    pub(super) rings: BTreeMap<u64, Ring>,
     published: u64,
     pub(super) old: Vec<(String, Vec<u8>)>,
     /// All servers that were ever taken out or put back.
@@ -161,14 +109,17 @@ impl World {
             backup: Etcd::default(),
             hosts: Vec::new(),
             nodes,
+            publishers: 2 * nodes,
             seal,
             committed: BTreeMap::new(),
+            rings: BTreeMap::new(),
             published: 0,
             old: Vec::new(),
             drained: Drained::default(),
         };
-        for index in 0..nodes {
-            world.hosts.push(Host::new(format!("n{index}")));
+        for index in 0..2 * nodes {
+            let kind = if index < nodes { "n" } else { "l" };
+            world.hosts.push(Host::new(format!("{kind}{}", index % nodes)));
             let at = world.rng.u64(0..3_000);
             world.at(at, Event::Restart(index));
         }
@@ -198,7 +149,9 @@ impl World {
         }
         if self.kind != Kind::Tampered {
             self.has_converged();
+            self.one_leads();
         }
+        self.rings_are_true();
         self.reports_are_true();
     }
 
@@ -254,6 +207,9 @@ impl World {
             Event::Step(host, life) => {
                 if self.hosts[host].life == life {
                     self.step(host);
+                    if let Some(Process::Leader(_)) = self.hosts[host].process {
+                        self.after(1_000, Event::Step(host, life));
+                    }
                 }
             }
             Event::Expire => {
@@ -263,7 +219,12 @@ impl World {
             }
             Event::Fault => self.fault(),
             Event::Restart(host) => self.start(host),
-            Event::Mend(host) => self.hosts[host].is_cut = false,
+            Event::Mend(host) => {
+                self.hosts[host].is_cut = false;
+                if std::mem::take(&mut self.hosts[host].has_missed) {
+                    self.lose(host);
+                }
+            }
             Event::Publish => self.publish(),
             Event::Calm => self.nothing_is_forgotten(),
         }
@@ -274,11 +235,15 @@ impl World {
             return;
         }
         let name = self.hosts[host].name.clone();
-        let identity = Identity { machine: format!("machine of {name}"), name };
-        let Host { kept, drained, .. } = &self.hosts[host];
-        let node = Node::new(self.seal.clone(), identity, kept.clone()).with_drained(drained.clone());
-        self.hosts[host].process = Some(Process::Node(Box::new(node)));
-        self.say(|| format!("n{host} starts"));
+        self.say(|| format!("{name} starts"));
+        let (seal, Host { kept, ring, drained, .. }) = (self.seal.clone(), &self.hosts[host]);
+        self.hosts[host].process = Some(if host < self.nodes {
+            let identity = Identity { machine: format!("machine of {name}"), name };
+            Process::Node(Box::new(Node::new(seal, identity, kept.clone()).with_drained(drained.clone())))
+        } else {
+            let secret = || Some(fastrand::u64(..).to_string());
+            Process::Leader(Box::new(Leader::new(seal, name, ring.clone(), secret)))
+        });
         self.step(host);
         let life = self.hosts[host].life;
         self.after(5_000, Event::Step(host, life));
@@ -318,10 +283,16 @@ impl World {
 
     /// Lets a process do what it has to do next.
     pub(super) fn step(&mut self, host: usize) {
-        let now = self.now + self.hosts[host].ahead;
-        let Host { process: Some(process), drained, .. } = &mut self.hosts[host] else { return };
-        if let Process::Node(node) = process {
-            *drained = node.drained().clone();
+        let mut now = self.now + self.hosts[host].ahead;
+        let Host { process: Some(process), ring, drained, .. } = &mut self.hosts[host] else { return };
+        match process {
+            Process::Node(node) => *drained = node.drained().clone(),
+            Process::Leader(leader) => {
+                // Its time is hours, and ends early enough for the last keys to arrive.
+                now = now.min(END - 10_000) * 2_000;
+                *ring = leader.ring().cloned();
+            }
+            Process::Publisher(_) => {}
         }
         let Some(action) = process.machine().next(now) else { return };
         self.say(|| format!("{} {action:?}", self.hosts[host].name));
@@ -376,10 +347,12 @@ impl Host {
             name,
             process: None,
             kept: None,
+            ring: None,
             drained: Drained::default(),
             lease: None,
             watches: Vec::new(),
             is_cut: false,
+            has_missed: false,
             is_spoiled: false,
             ahead: 0,
             life: 0,

@@ -30,6 +30,8 @@ fn what_is_written_is_read_under_the_prefix_and_only_there() {
         });
         assert_eq!(store.get("/test/a/new"), Some(b"5".to_vec()));
         assert_eq!(store.all().len(), 5);
+        store.delete("/test/a0");
+        assert_eq!(store.all().len(), 4);
     }
 }
 

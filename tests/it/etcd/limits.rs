@@ -18,7 +18,7 @@ fn values_of_every_size_up_to_the_limit_are_put_and_read_and_no_error_contains_o
             let found = etcd.get(&keys).await.unwrap();
             assert!(found.into_iter().map(|entry| (entry.key, entry.value.unwrap())).eq(values));
 
-            for size in [800_000, 3_000_000] {
+            for size in [900_000, 3_000_000] {
                 let large = vec![("part/large".to_owned(), value(size))];
                 let [bulk, single] = [
                     etcd.put(large.clone()).await.unwrap_err(),
