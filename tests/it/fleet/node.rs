@@ -23,6 +23,7 @@ mod away;
 mod begins;
 mod changed;
 mod follows;
+mod tickets;
 mod users;
 
 /// An etcd, a folder with a configuration, and folders of machines.
