@@ -68,7 +68,7 @@
 //! | 4 | `config::shown` | `Config` → text, with every key as it is written in a file | config::validate, config::values, config::located, backend, route::index, starttls, tls, observe, limit, acme::settings, labels, lists::settings, files |
 //! | 4 | `config::validate` | `File` → `Config`; all errors at once | config::file, config::values, config::decode, config::located, backend, route::index, starttls, tls, observe, limit, net, acme::settings, credential, words, passphrase, pressure, labels, ja4, lists::settings, lists::url, etcd |
 //! | 4 | `config::file` | the TOML as written, and every default | config::values, config::decode, config::located, backend, route::index, starttls, tls, observe, limit, net, acme::settings, passphrase, pressure, ja4 |
-//! | 4 | `config::values` | the kinds of values of keys | config::decode, backend, tls, observe::access, limit, net, words, acme::settings, credential, passphrase, pressure, ja4 |
+//! | 4 | `config::values` | the kinds of values of keys | config::decode, backend, tls, observe::access, limit, net, words, acme::settings, credential, passphrase, pressure, ja4, lists::url |
 //! | 4 | `config::decode` | TOML tables → values, with the place of every error | config::located, words |
 //! | 4 | `config::located` | values and errors with their places in a file | – |
 //! | 4 | `relay` | bytes both ways after the handshake | tls::record, tls::trust::clients, tls::wire, observe::metrics, net, gate, pressure, live::call |
