@@ -1,0 +1,109 @@
+//! Whoever dies: a member of etcd, its leader, a node while it prepares, the node that leads, the publisher.
+
+use std::process::{Child, Stdio};
+
+use serde_json::Value;
+
+use super::Proof;
+use crate::support::procfs::eventually;
+
+impl Proof {
+    /// Begins to publish another certificate, and does not wait.
+    pub(super) fn begins(&mut self) -> Child {
+        self.renew();
+        let mut command = self.scene.publisher(&["--note", &self.newest.to_string()]);
+        command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    /// Begins to publish while this node is frozen, and returns when all others are ready.
+    fn begins_without_answer_of(&mut self, name: &str) -> Child {
+        self.nodes[name].proxy.signal("STOP");
+        let child = self.begins();
+        let others = self.nodes.len() - 1;
+        eventually("all other nodes are ready", || {
+            let status = self.status()?;
+            let answers = status["proposal"]["answers"].as_array()?;
+            (answers.iter().filter(|answer| answer["state"] == "is ready").count() == others).then_some(())
+        });
+        child
+    }
+
+    /// The node that leads.
+    fn leader(&self) -> &'static str {
+        eventually("a node leads", || {
+            let known: Vec<Value> = self.nodes.values().map(|node| node.shown()["leader"].clone()).collect();
+            self.nodes.keys().find(|name| known.iter().all(|leader| leader == *name)).copied()
+        })
+    }
+}
+
+#[test]
+fn a_member_of_etcd_that_dies_stops_nothing() {
+    let mut proof = Proof::of_five();
+    for what in ["a follower", "the leader"] {
+        let leader = proof.scene.store.leader();
+        let member = if what == "the leader" { leader } else { (leader + 1) % 3 };
+        // In the middle of a publish, whose outcome is one or the other.
+        let mut child = proof.begins();
+        proof.scene.store.kill(member);
+        child.wait().unwrap();
+        let published = proof.settles();
+        println!("{what} killed while a release is published: it was{} published", if published { "" } else { " not" });
+        proof.publishes();
+        proof.load.goes_on();
+        proof.scene.store.restart(member);
+        proof.scene.store.is_healthy();
+        proof.publishes();
+    }
+    proof.ends();
+}
+
+#[test]
+fn a_node_that_dies_while_it_prepares_takes_its_release_back() {
+    let mut proof = Proof::of_five();
+    proof.load.leave("c");
+    let child = proof.begins_without_answer_of("c");
+    proof.kill("c");
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let reason = String::from_utf8(output.stderr).unwrap();
+    assert!(reason.contains("\"c\"") && reason.contains("nothing has changed"), "{reason}");
+    proof.takes_back();
+    proof.load.goes_on();
+    proof.publishes();
+    proof.start("c");
+    proof.load.sees(proof.newest);
+    proof.publishes();
+    proof.ends();
+}
+
+#[test]
+fn the_node_that_leads_dies_and_another_one_leads() {
+    let mut proof = Proof::of_five();
+    let first = proof.leader();
+    proof.kill(first);
+    let second = proof.leader();
+    assert_ne!(first, second);
+    proof.publishes();
+    proof.start(first);
+    proof.publishes();
+    assert_eq!(proof.leader(), second);
+    proof.ends();
+}
+
+#[test]
+fn a_publisher_that_dies_before_the_commit_has_changed_nothing() {
+    let mut proof = Proof::of_five();
+    proof.load.leave("b");
+    let mut child = proof.begins_without_answer_of("b");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    proof.nodes["b"].proxy.signal("CONT");
+    let address = proof.nodes["b"].proxy.address("main");
+    proof.load.at("b", &proof.scene.trusting, address);
+    // Its proposal goes with its lease.
+    assert!(!proof.settles(), "what was not committed was published");
+    proof.load.goes_on();
+    proof.publishes();
+    proof.ends();
+}
