@@ -183,6 +183,8 @@ impl Node {
     fn register(&self, session: &Session, view: &View) -> Option<(Action, Doing)> {
         let (wanted, name) = (self.registration(session.lease), key::node(&self.identity.name));
         let revision = match &session.registered {
+            // Somebody else has written there since: perhaps it does not even go with the lease any more.
+            Some((revision, _)) if view.mine.revision > *revision => view.mine.revision,
             Some((_, there)) if *there == wanted => return None,
             Some((revision, _)) => *revision,
             None => view.mine.revision,
@@ -311,6 +313,10 @@ impl Machine for Node {
         let (registered, answered) = last.map_or((None, None), |last| (last.registered, last.answered));
         self.session = Some(Session { lease, view: Some(View::default()), registered, answered });
         entries.into_iter().for_each(|entry| self.changed(entry));
+        // A store that was restored has another registration, or none.
+        let Some(session) = &mut self.session else { return };
+        let there = session.view.as_ref().map(|view| view.mine.revision);
+        session.registered = session.registered.take().filter(|(revision, _)| Some(*revision) == there);
     }
 
     fn changed(&mut self, entry: Entry) {

@@ -116,6 +116,12 @@ async fn published(store: &Store, files: &Files, what: &Publish) -> Result<Optio
     for _ in 0..ATTEMPTS {
         let (root, generation) = put(store, files, how).await?;
         if let Some(record) = current.as_ref().filter(|record| record.root == root && record.canary.is_none()) {
+            let mended =
+                transfer::mend(&store.etcd, &store.parts, &files.0).await.map_err(|error| error.to_string())?;
+            if mended.parts > 0 {
+                let count = counted(mended.parts, "part");
+                how.tell(&format!("{count} of it had been changed in etcd, or removed: put there again"));
+            }
             how.tell(&format!("{} has these files already, and nothing is published", release(record)));
             return Ok(None);
         }

@@ -14,21 +14,27 @@ use crate::support::procfs::eventually;
 use crate::support::tool::shown;
 
 mod away;
+mod clear;
 mod deaths;
 mod load;
+mod partitions;
 mod publishes;
 mod refused;
 mod restored;
+mod tampered;
 
 use load::{Load, NAMES, name_of};
 
 /// A fleet under load.
 struct Proof {
-    scene: Scene,
-    nodes: BTreeMap<&'static str, Node>,
+    /// Dropped first: it does not go on without nodes.
     load: Load,
+    nodes: BTreeMap<&'static str, Node>,
+    scene: Scene,
     /// The certificate that was made last.
     newest: u64,
+    /// The group of who publishes in the background.
+    group: Option<u32>,
     /// The files of the certificates that are published, by their names.
     published: BTreeMap<String, (String, String)>,
 }
@@ -41,8 +47,8 @@ impl Proof {
 
     fn new(store: Etcd, names: &[&'static str]) -> Self {
         let scene = Scene::on(store);
-        let mut proof =
-            Self { scene, nodes: BTreeMap::new(), load: Load::new(), newest: 0, published: BTreeMap::new() };
+        let (load, nodes) = (Load::new(), BTreeMap::new());
+        let mut proof = Self { load, nodes, scene, newest: 0, group: None, published: BTreeMap::new() };
         for _ in NAMES {
             proof.renew();
         }
@@ -66,6 +72,14 @@ impl Proof {
     fn kill(&mut self, name: &str) {
         self.load.leave(name);
         drop(self.nodes.remove(name));
+    }
+
+    /// Waits until a node that was killed, or cut off, does not count as alive any more.
+    fn is_gone(&self, name: &str) {
+        eventually(&format!("{name} is not registered any more"), || {
+            let status = self.status()?;
+            status["nodes"].as_array()?.iter().all(|node| node["name"] != name).then_some(())
+        });
     }
 
     /// Makes another certificate for one of the names, in the configuration's folder. It is marked with its number.

@@ -1,10 +1,12 @@
 //! Whoever dies: a member of etcd, its leader, a node while it prepares, the node that leads, the publisher.
 
+use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Stdio};
 
 use serde_json::Value;
 
 use super::Proof;
+use crate::fleet::node::Node;
 use crate::support::procfs::eventually;
 
 impl Proof {
@@ -12,20 +14,29 @@ impl Proof {
     pub(super) fn begins(&mut self) -> Child {
         self.renew();
         let mut command = self.scene.publisher(&["--note", &self.newest.to_string()]);
+        self.group.iter().for_each(|group| drop(command.gid(*group)));
         command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
     }
 
     /// Begins to publish while this node is frozen, and returns when all others are ready.
-    fn begins_without_answer_of(&mut self, name: &str) -> Child {
+    pub(super) fn begins_without_answer_of(&mut self, name: &str) -> Child {
+        self.load.leave(name);
+        let others: Vec<&Node> = self.nodes.iter().filter(|(node, _)| **node != name).map(|(_, node)| node).collect();
+        let prepared: Vec<u64> = others.iter().map(|node| node.prepared()).collect();
         self.nodes[name].proxy.signal("STOP");
         let child = self.begins();
-        let others = self.nodes.len() - 1;
-        eventually("all other nodes are ready", || {
-            let status = self.status()?;
-            let answers = status["proposal"]["answers"].as_array()?;
-            (answers.iter().filter(|answer| answer["state"] == "is ready").count() == others).then_some(())
-        });
+        for (before, name) in prepared.iter().zip(self.nodes.keys().filter(|node| **node != name)) {
+            let more = || (self.nodes[name].prepared() > *before).then_some(());
+            eventually(&format!("{name} is ready"), more);
+        }
         child
+    }
+
+    /// It goes on, and so do its clients.
+    pub(super) fn thaws(&mut self, name: &'static str) {
+        self.nodes[name].proxy.signal("CONT");
+        let address = self.nodes[name].proxy.address("main");
+        self.load.at(name, &self.scene.trusting, address);
     }
 
     /// The node that leads.
@@ -34,6 +45,16 @@ impl Proof {
             let known: Vec<Value> = self.nodes.values().map(|node| node.shown()["leader"].clone()).collect();
             self.nodes.keys().find(|name| known.iter().all(|leader| leader == *name)).copied()
         })
+    }
+}
+
+impl Node {
+    /// How many releases it has prepared.
+    fn prepared(&self) -> u64 {
+        let metrics = self.door().get("/metrics").body;
+        let count =
+            metrics.lines().find_map(|line| line.strip_prefix("tlsgate_fleet_prepare_total{result=\"ready\"} "));
+        count.map_or(0, |count| count.parse().unwrap())
     }
 }
 
@@ -61,7 +82,6 @@ fn a_member_of_etcd_that_dies_stops_nothing() {
 #[test]
 fn a_node_that_dies_while_it_prepares_takes_its_release_back() {
     let mut proof = Proof::of_five();
-    proof.load.leave("c");
     let child = proof.begins_without_answer_of("c");
     proof.kill("c");
     let output = child.wait_with_output().unwrap();
@@ -84,6 +104,7 @@ fn the_node_that_leads_dies_and_another_one_leads() {
     proof.kill(first);
     let second = proof.leader();
     assert_ne!(first, second);
+    proof.is_gone(first);
     proof.publishes();
     proof.start(first);
     proof.publishes();
@@ -94,13 +115,10 @@ fn the_node_that_leads_dies_and_another_one_leads() {
 #[test]
 fn a_publisher_that_dies_before_the_commit_has_changed_nothing() {
     let mut proof = Proof::of_five();
-    proof.load.leave("b");
     let mut child = proof.begins_without_answer_of("b");
     child.kill().unwrap();
     child.wait().unwrap();
-    proof.nodes["b"].proxy.signal("CONT");
-    let address = proof.nodes["b"].proxy.address("main");
-    proof.load.at("b", &proof.scene.trusting, address);
+    proof.thaws("b");
     // Its proposal goes with its lease.
     assert!(!proof.settles(), "what was not committed was published");
     proof.load.goes_on();

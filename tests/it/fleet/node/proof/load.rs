@@ -118,7 +118,8 @@ impl Load {
 
     /// The nodes that have clients now.
     fn there(&self) -> impl Iterator<Item = (&'static str, &Station)> {
-        let is_there = |station: &Station| station.address.lock().unwrap().is_some();
+        // It is locked for ever if the client has failed, which whoever waits for it finds out.
+        let is_there = |station: &Station| station.address.lock().is_ok_and(|address| address.is_some());
         self.stations.iter().map(|(node, station)| (*node, station)).filter(move |(_, station)| is_there(station))
     }
 

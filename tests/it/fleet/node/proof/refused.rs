@@ -28,9 +28,8 @@ fn what_one_node_refuses_is_served_by_none_and_its_line_is_named() {
         proof.port_is_taken_at(name);
         proof.load.goes_on();
     }
-    // A file that only nodes have, and of which one node has another: a key that does not fit.
-    proof.load.goes_on();
     proof.key_does_not_fit();
+    proof.load.goes_on();
     proof.publishes();
     for node in proof.nodes.values() {
         assert_eq!(node.door().get("/readyz").status, 200);
@@ -51,7 +50,7 @@ impl Proof {
         let output = self.scene.publish(&["--no-check"]);
         assert_eq!(output.status.code(), Some(1));
         let reason = String::from_utf8(output.stderr).unwrap();
-        for part in ["node \"", "tlsgate.toml: line 4", &format!("certs/{name}.")] {
+        for part in ["node \"", "tlsgate.toml: listener \"main\"", &format!("certs/{name}.key")] {
             assert!(reason.contains(part), "{part:?} is not in {reason}");
         }
         self.takes_back();

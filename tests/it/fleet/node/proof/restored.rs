@@ -20,6 +20,7 @@ fn a_restored_backup_gets_back_what_nodes_serve() {
     }
     // One node is not there when it happens, and has a release that etcd does not know.
     proof.kill("b");
+    proof.is_gone("b");
     proof.publishes();
     let newest = proof.newest;
     proof.scene.store.offline(|member, data| copy(&backup.join(member.to_string()), data));
