@@ -114,6 +114,15 @@ impl Etcd {
         }
     }
 
+    /// The metrics of a member, as Prometheus reads them.
+    pub(crate) fn metrics(&self, member: usize) -> String {
+        let mut stream = TcpStream::connect(&self.members[member].health).unwrap();
+        stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
     /// Where the members are reached, as `fleet.toml` has them.
     pub(crate) fn urls(&self) -> Vec<String> {
         self.members.iter().map(|member| member.url.clone()).collect()

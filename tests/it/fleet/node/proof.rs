@@ -15,6 +15,7 @@ use crate::support::tool::shown;
 
 mod away;
 mod clear;
+mod costs;
 mod deaths;
 mod load;
 mod partitions;
@@ -102,8 +103,18 @@ impl Proof {
     /// It must succeed, and be served by all nodes.
     fn publishes(&mut self) {
         let output = self.publish();
-        assert!(output.status.success(), "{}", shown(&output));
+        assert!(output.status.success(), "{}\n{}", shown(&output), self.told());
         self.is_served();
+    }
+
+    /// What nodes say, for a failure's message.
+    fn told(&self) -> String {
+        let one = |(name, node): (&&str, &Node)| {
+            let log = node.proxy.log();
+            let last: Vec<&str> = log.lines().rev().take(6).collect();
+            format!("{name}: {}\n{}\n", node.shown(), last.into_iter().rev().collect::<Vec<_>>().join("\n"))
+        };
+        self.nodes.iter().map(one).collect()
     }
 
     /// It must be refused. Returns the reason.

@@ -14,7 +14,9 @@ impl Proof {
     pub(super) fn begins(&mut self) -> Child {
         self.renew();
         let mut command = self.scene.publisher(&["--note", &self.newest.to_string()]);
-        self.group.iter().for_each(|group| drop(command.gid(*group)));
+        if let Some(group) = self.group {
+            command.gid(group);
+        }
         command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
     }
 
