@@ -42,7 +42,7 @@ impl Proof {
     }
 
     /// The node that leads.
-    fn leader(&self) -> &'static str {
+    pub(super) fn leader(&self) -> &'static str {
         eventually("a node leads", || {
             let known: Vec<Value> = self.nodes.values().map(|node| node.shown()["leader"].clone()).collect();
             self.nodes.keys().find(|name| known.iter().all(|leader| leader == *name)).copied()
