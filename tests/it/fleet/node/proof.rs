@@ -8,6 +8,7 @@ use std::process::Output;
 use serde_json::Value;
 
 use super::{Node, Scene};
+use crate::support::PATIENCE;
 use crate::support::etcd::{Etcd, Version};
 use crate::support::pki::{Extra, Key};
 use crate::support::procfs::eventually;
@@ -105,6 +106,21 @@ impl Proof {
         let output = self.publish();
         assert!(output.status.success(), "{}\n{}", shown(&output), self.told());
         self.is_served();
+    }
+
+    /// The same while etcd may have no leader, or nodes do not know yet that their member of etcd tells them nothing.
+    fn publishes_in_the_end(&mut self) {
+        let begun = std::time::Instant::now();
+        loop {
+            self.renew();
+            let output = self.scene.publish(&["--note", &self.newest.to_string(), "--wait", "20s"]);
+            if output.status.success() {
+                return self.is_served();
+            }
+            self.takes_back();
+            println!("not published yet: {}", String::from_utf8_lossy(&output.stderr).trim());
+            assert!(begun.elapsed() < PATIENCE, "{}\n{}", shown(&output), self.told());
+        }
     }
 
     /// What nodes say, for a failure's message.
