@@ -12,7 +12,6 @@ use std::time::{Duration, Instant};
 use super::Scene;
 use crate::support::etcd::{Etcd, Version};
 use crate::support::pki::{Extra, Key, generate};
-use crate::support::procfs::eventually;
 
 mod simulated;
 
@@ -56,7 +55,7 @@ fn the_cost_of_a_change_follows_the_change() {
     costs.since(Some(pid));
     scene.publishes();
     real.serves(2);
-    eventually("all serve it", || crowd.all_serve(2).then_some(()));
+    crowd.serves(2);
     let change = costs.since(Some(pid));
     report("one certificate is changed", change);
 

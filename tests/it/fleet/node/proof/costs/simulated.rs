@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tlsgate::etcd::{Etcd, Settings};
 use tlsgate::fleet::drive::{Hands, drive};
@@ -19,7 +19,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
 use crate::fleet::node::Scene;
-use crate::support::procfs::eventually;
+use crate::support::PATIENCE;
 
 /// All of them. Dropping it ends them.
 pub(super) struct Crowd {
@@ -80,11 +80,20 @@ impl Crowd {
             runtime.spawn(run(leader, etcd, Idle, stopped.clone()));
         }
         let crowd = Self { all, stop: Some(stop), runtime: Some(runtime) };
-        eventually("all of them serve the first release", || crowd.all_serve(1).then_some(()));
+        crowd.serves(1);
         crowd
     }
 
-    pub(super) fn all_serve(&self, release: u64) -> bool {
+    /// Waits until all of them are connected and serve this release. So many take their time on a small machine.
+    pub(super) fn serves(&self, release: u64) {
+        let end = Instant::now() + PATIENCE * 10;
+        while !self.all_serve(release) {
+            assert!(Instant::now() < end, "never: all of them serve release {release}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn all_serve(&self, release: u64) -> bool {
         let serves = |shown: &Arc<Shown>| {
             shown.is_connected.load(Ordering::Relaxed) == 1 && shown.release.load(Ordering::Relaxed) == release
         };
