@@ -5,13 +5,16 @@
 //! is taken from the reports. A watch whose connection ends, for whatever reason, is not resumed: the store may have been
 //! restored from a backup in between, and has to be read again.
 //!
+//! A member may not learn what the others decide without knowing that: it reports nothing then, and still renews leases. So it
+//! is asked to read once in a while, which it can do only together with the others.
+//!
 //! Must not know: what keys and values mean.
 
 use std::collections::BTreeMap;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{Duration, Instant, sleep_until, timeout};
 
 use super::call::Call;
 use super::client::Etcd;
@@ -102,6 +105,7 @@ impl Etcd {
                 deleted: Vec::new(),
                 rings: false,
                 created: 0,
+                proved: Instant::now(),
             };
             while watching.created < watching.what.len() {
                 let message = watching.lines.next().await;
@@ -134,6 +138,8 @@ struct Watching {
     rings: bool,
     /// The ranges that are watched so far.
     created: usize,
+    /// When the member has last read something, so that it knew all that had been decided.
+    proved: Instant,
 }
 
 impl Watching {
@@ -165,6 +171,7 @@ impl Watching {
             tokio::select! {
                 message = self.lines.next() => self.take(message)?,
                 _ = preferred.changed() => {}
+                () = sleep_until(self.proved + PROOF) => self.rings = true,
             }
             while let Some(message) = self.lines.buffered() {
                 self.take(message)?;
@@ -178,6 +185,7 @@ impl Watching {
         if std::mem::take(&mut self.rings) {
             let (revision, put) = self.etcd.changes(&self.what, self.reached).await?;
             self.reached = self.reached.max(revision);
+            self.proved = Instant::now();
             self.seen.extend(put.iter().map(|entry| (entry.key.clone(), entry.revision)));
             changes = put;
         }
@@ -231,6 +239,9 @@ impl Watching {
         }
     }
 }
+
+/// How long a member may report nothing before it is asked to read: as long as a lease lives.
+const PROOF: Duration = Duration::from_secs(10);
 
 /// Reports that nobody has taken yet.
 const QUEUE: usize = 4;

@@ -236,6 +236,10 @@ impl Machine for Node {
         let (registered, answered) = last.map_or((None, None), |last| (last.registered, last.answered));
         self.session = Some(Session { lease, view: Some(View::default()), registered, answered });
         entries.into_iter().for_each(|entry| self.changed(entry));
+        // A store that was restored has another registration, or none.
+        let Some(session) = &mut self.session else { return };
+        let there = session.view.as_ref().map(|view| view.mine.revision);
+        session.registered = session.registered.take().filter(|(revision, _)| Some(*revision) == there);
     }
 
     fn changed(&mut self, entry: Entry) {
