@@ -73,8 +73,14 @@ pub fn parse(text: &str, folder: &Path) -> Result<Config, Vec<ConfigError>> {
 /// The same for the text of a release.
 pub fn parse_release(machine: &Machine, text: &str, folder: &Path) -> Result<Config, Vec<ConfigError>> {
     let (file, mut errors) = file::File::decode(text)?;
-    let file = machine.over(file, &mut errors);
+    let mut warnings = Vec::new();
+    let file = machine.over(file, (&mut errors, &mut warnings));
     let mut config = validated(file, errors, Folders { configuration: folder, machine: &machine.folder })?;
+    let forbidden = if machine.gives_up_its_user() { config.code_of_release() } else { Vec::new() };
+    if !forbidden.is_empty() {
+        return Err(forbidden);
+    }
+    config.warnings.extend(warnings);
     for listener in &mut config.listeners {
         if listener.tickets.keys.is_empty() {
             listener.tickets.of_fleet = machine.fleet.tickets();

@@ -17,7 +17,7 @@ mod started;
 pub mod successor;
 
 pub use allowed::{Allowed, Ids};
-pub use direct::{bind, inherited, run, run_and_wait};
+pub use direct::{bind, bind_suspended, inherited, run, run_and_wait};
 pub use handle::Monitor;
 pub use program::Output;
 pub use shared::{share, shared};

@@ -130,28 +130,27 @@ fn load(path: PathBuf, signals: &mut Signals) -> Result<Loaded, StartError> {
         let is_read_once = files::pipe::is_read_once(&path);
         let file = (!is_read_once).then(|| path.clone());
         let origin = if is_read_once { Origin::Once(path) } else { Origin::File(path) };
-        loaded(config, origin, file.as_deref(), None)
+        loaded(config, origin, file.as_deref())
     };
     waited_for(work, signals)
 }
 
 /// The same for a release of a fleet.
 fn load_release(begun: Begun, signals: &mut Signals) -> Result<Loaded, StartError> {
-    let work = move || {
-        let config = begun.config()?;
-        let (origin, file) = (begun.origin(), begun.path().to_owned());
-        loaded(config, origin, Some(&file), Some(begun))
+    let mut begun = begun;
+    let work = move || loop {
+        let found = begun.config().and_then(|config| loaded(config, begun.origin(), Some(begun.path())));
+        match found {
+            Ok(loaded) => return Ok(Loaded { begun: Some(begun), ..loaded }),
+            Err(errors) if begun.goes_back(&errors) => {}
+            Err(errors) => return Err(errors),
+        }
     };
     waited_for(work, signals)
 }
 
 /// Looks at what the start with a configuration needs. `file` is what can be read again.
-fn loaded(
-    config: Config,
-    origin: Origin,
-    file: Option<&Path>,
-    begun: Option<Begun>,
-) -> Result<Loaded, Vec<ConfigError>> {
+fn loaded(config: Config, origin: Origin, file: Option<&Path>) -> Result<Loaded, Vec<ConfigError>> {
     // Here, since a system may ask a server for its users.
     let user = sandbox::user(&config.process).map_err(|error| vec![error])?;
     floor_is_kept(&config, user.as_ref()).map_err(|error| vec![error])?;
@@ -160,7 +159,7 @@ fn loaded(
     let plan = Plan::of(&config, file);
     let obeyed = risks::obeyed(&config, file);
     let (risks, owners) = (risks::of_plan(&plan, &obeyed), risks::of_owners(&obeyed));
-    Ok(Loaded { origin, config, begun, user, plan, risks, owners })
+    Ok(Loaded { origin, config, begun: None, user, plan, risks, owners })
 }
 
 /// Loads the modules of tokens: a process that has given up its rights can load none.

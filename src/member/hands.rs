@@ -2,7 +2,7 @@
 //!
 //! Must not know: when that is done.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::fleet::drained::Drained;
 use crate::fleet::drive::Hands;
 use crate::fleet::node::Node;
 use crate::fleet::record::{Record, Root};
-use crate::fleet::{transfer, tree};
+use crate::fleet::transfer;
 use crate::member::drains::Drains;
 use crate::member::kept::{self, Files, House};
 use crate::member::secrets::Secrets;
@@ -166,16 +166,7 @@ impl Own {
         // What has not changed since is here already.
         let here = self.kept(self.serving.root_for(&self.node)).await.unwrap_or_default();
         let parts = Arc::clone(&self.secrets.parts);
-        let known = aside(move || {
-            let mut known = BTreeMap::new();
-            let cut = tree::cut(&here, |part| {
-                let name = parts.name(&part).map_err(|error| error.to_string())?;
-                known.insert(name.0.clone(), part);
-                Ok(name)
-            });
-            cut.map(|_| known).map_err(|error| error.to_string())
-        });
-        let known = known.await.unwrap_or_default();
+        let known = aside(move || kept::parts(&here, &parts)).await.unwrap_or_default();
         let look = |name: &str| known.get(name).cloned();
         let files = transfer::get(&self.etcd, &self.secrets.parts, root, &look).await;
         files.map_err(|error| error.to_string())

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use crate::files::{self, opening, progress};
 use crate::fleet::drained::Drained;
+use crate::fleet::part::Parts;
 use crate::fleet::record::{Record, Root};
 use crate::fleet::tickets::Ring;
 use crate::fleet::tree;
@@ -49,6 +50,23 @@ pub fn record(state: &Path, secrets: &Secrets) -> Result<Option<Record>, String>
     };
     let record = secrets.seal.open(SEALED_AS, &sealed);
     record.map(Some).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// Which release was tried last by a process that had not served it before: its stamp.
+pub(super) fn tried(state: &Path) -> Option<u64> {
+    let contents = files::read(&folder_of(state).join(TRIED), files::LARGEST_SECRET).ok()?;
+    std::str::from_utf8(&contents.bytes).ok()?.parse().ok()
+}
+
+/// The parts of a release that is on the disk, by their names.
+pub(super) fn parts(files: &Files, parts: &Parts) -> Result<BTreeMap<String, Vec<u8>>, String> {
+    let mut known = BTreeMap::new();
+    let cut = tree::cut(files, |part| {
+        let name = parts.name(&part).map_err(|error| error.to_string())?;
+        known.insert(name.0.clone(), part);
+        Ok(name)
+    });
+    cut.map(|_| known).map_err(|error| error.to_string())
 }
 
 /// The files of a release, if they are those that its root names.
@@ -120,6 +138,12 @@ impl House {
     pub(super) fn serve(&self, record: &Record, secrets: &Secrets) -> Result<(), String> {
         let sealed = secrets.seal.close(SEALED_AS, record).map_err(|error| error.to_string())?;
         self.folder.write(Path::new(SERVING), &sealed).map_err(|error| error.to_string())
+    }
+
+    /// Notes that a process is about to serve this release for the first time.
+    pub(super) fn tries(&self, record: &Record) -> Result<(), String> {
+        let written = self.folder.write(Path::new(TRIED), record.stamp.to_string().as_bytes());
+        written.map_err(|error| error.to_string())
     }
 
     /// Keeps the keys of session tickets.
@@ -195,6 +219,7 @@ fn folder_of(state: &Path) -> PathBuf {
 const CONFIGURATION: &str = "tlsgate.toml";
 const RELEASES: &str = "releases";
 const SERVING: &str = "serving";
+const TRIED: &str = "tried";
 const MACHINE: &str = "machine";
 /// Also known to `config::validate::fleet`.
 const TICKETS: &str = "tickets.keys";

@@ -19,7 +19,7 @@ use crate::fleet::node::{Identity, Node};
 use crate::fleet::record::Record;
 use crate::member::drains::Drains;
 use crate::member::hands::Own;
-use crate::member::kept::House;
+use crate::member::kept::{self, House};
 use crate::member::leading::{self, Candidate, Fence};
 use crate::member::secrets::{self, Secrets};
 use crate::member::status::Handle;
@@ -105,6 +105,12 @@ async fn take_part(
 ) -> bool {
     let fleet = Arc::clone(&means.fleet);
     let (Ok(state), Ok(machine)) = (fleet.directory(), house.machine()) else { return true };
+    // Only now: what a process cannot serve, the next one must not start from.
+    if kept::record(&state.value, &means.secrets) != Ok(Some(task.serving.clone()))
+        && let Err(reason) = house.serve(&task.serving, &means.secrets)
+    {
+        tracing::warn!(%reason, "which release is served cannot be kept: the next start does not know it");
+    }
     let identity = Identity { name: fleet.node.clone(), machine, process: task.process.clone() };
     let drained = house.drained(&means.secrets);
     let node = Node::new(Arc::clone(&means.secrets.seal), identity, Some(task.serving.clone()));

@@ -1,5 +1,5 @@
-//! What a node starts with: the release that it served last, from its disk; without one, the current one of the fleet, for which
-//! it waits.
+//! What a node starts with: the current release of the fleet if that can be had in a moment, or else the one that it served last,
+//! from its disk; without one, the current one, for which it waits.
 //!
 //! Must not know: how a release is served.
 
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::runtime;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::config::located::ConfigError;
 use crate::config::validate::fleet::Fleet;
@@ -27,6 +27,8 @@ pub struct First {
     pub file: PathBuf,
     /// What has come over the network and is not on the disk yet.
     pub fetched: Option<Files>,
+    /// Whether it is another one than was served last.
+    is_new: bool,
 }
 
 impl First {
@@ -36,7 +38,36 @@ impl First {
         let Some(record) = kept::record(state, secrets)? else { return Ok(None) };
         let root = record.root_for(&fleet.node);
         kept::release(state, root, secrets).map_err(|reason| format!("release {}: {reason}", record.number))?;
-        Ok(Some(Self { file: kept::configuration(state, root), fetched: None, record }))
+        Ok(Some(Self { file: kept::configuration(state, root), fetched: None, record, is_new: false }))
+    }
+
+    /// The current release of the fleet, if it is later than this one. The error is why that is not known, or why it is not
+    /// used. Blocks the thread for a moment, also where etcd does not answer.
+    pub fn later(&self, fleet: &Fleet, secrets: &Secrets) -> Result<Option<Self>, String> {
+        let state = state_of(fleet)?;
+        let etcd = Etcd::new(&fleet.etcd).map_err(|error| error.to_string())?;
+        let runtime = runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
+        let ask = async {
+            let (_, entries) = etcd
+                .read(&[key::CURRENT.to_owned()])
+                .await
+                .map_err(|error| format!("etcd cannot be asked: {error}"))?;
+            let Some(record) = opened(&entries, secrets)?.filter(|record| record.stamp > self.record.stamp) else {
+                return Ok(None);
+            };
+            if kept::tried(state) == Some(record.stamp) {
+                return Err(format!("release {} did not come to serve when it was started last", record.number));
+            }
+            let here = kept::release(state, self.record.root_for(&fleet.node), secrets);
+            let known = here.and_then(|files| kept::parts(&files, &secrets.parts)).unwrap_or_default();
+            let look = |name: &str| known.get(name).cloned();
+            Self::of(record, (fleet, state), (&etcd, secrets), &look).await.map(Some)
+        };
+        let in_time = async { timeout(PATIENCE, ask).await };
+        let found = runtime.block_on(in_time);
+        // A look-up of a name cannot be stopped, and its thread would keep the rights of the start.
+        runtime.shutdown_timeout(LOOK_UP);
+        found.unwrap_or_else(|_| Err(format!("etcd has not answered within {} s", PATIENCE.as_secs())))
     }
 
     /// The current release of the fleet. Waits as long as etcd cannot be reached or has none; `report` is called with the
@@ -48,11 +79,12 @@ impl First {
         runtime.block_on(async {
             let mut last = String::new();
             loop {
-                match current(&etcd, fleet, secrets, &mut report).await {
-                    Ok((record, files)) => {
-                        let file = kept::configuration(&state, record.root_for(&fleet.node));
-                        return Ok(Self { record, file, fetched: Some(files) });
-                    }
+                let found = match current(&etcd, fleet, secrets, &mut report).await {
+                    Ok(record) => Self::of(record, (fleet, &state), (&etcd, secrets), &|_: &str| None).await,
+                    Err(reason) => Err(reason),
+                };
+                match found {
+                    Ok(first) => return Ok(first),
                     Err(reason) if reason != last => {
                         report(&reason);
                         last = reason;
@@ -64,6 +96,21 @@ impl First {
         })
     }
 
+    /// The release of that record. What is on the disk already need not come from etcd.
+    async fn of(
+        record: Record,
+        (fleet, state): (&Fleet, &Path),
+        (etcd, secrets): (&Etcd, &Secrets),
+        known: &(dyn Fn(&str) -> Option<Vec<u8>> + Sync),
+    ) -> Result<Self, String> {
+        let root = record.root_for(&fleet.node);
+        let fetched = match kept::release(state, root, secrets) {
+            Ok(_) => None,
+            Err(_) => Some(transfer::get(etcd, &secrets.parts, root, &known).await.map_err(|error| error.to_string())?),
+        };
+        Ok(Self { file: kept::configuration(state, root), fetched, record, is_new: true })
+    }
+
     /// The text of its configuration, where that is not on the disk yet.
     pub fn text(&self) -> Result<Option<&str>, Vec<ConfigError>> {
         let Some(files) = &self.fetched else { return Ok(None) };
@@ -72,12 +119,22 @@ impl First {
         std::str::from_utf8(bytes).map(Some).map_err(|_| wrong("tlsgate.toml of the release is not UTF-8"))
     }
 
-    /// Puts what was fetched on the disk, to start from it another time.
-    pub fn keep(&mut self, fleet: &Fleet, secrets: &Secrets) -> Result<(), String> {
-        let Some(files) = self.fetched.take() else { return Ok(()) };
-        let house = House::open(state_of(fleet)?)?;
-        house.keep(self.record.root_for(&fleet.node), &files)?;
-        house.serve(&self.record, secrets)
+    /// Puts what was fetched on the disk, and notes that this release is tried. That it is served is noted once it is.
+    pub fn keep(&mut self, fleet: &Fleet) -> Result<(), String> {
+        if !self.is_new {
+            return Ok(());
+        }
+        let fetched = self.fetched.take();
+        let house = match (House::open(state_of(fleet)?), &fetched) {
+            (Ok(house), _) => house,
+            // Nothing has to be written: the process from which this one takes over has the folder yet.
+            (Err(_), None) => return Ok(()),
+            (Err(reason), Some(_)) => return Err(reason),
+        };
+        if let Some(files) = fetched {
+            house.keep(self.record.root_for(&fleet.node), &files)?;
+        }
+        house.tries(&self.record)
     }
 }
 
@@ -85,27 +142,22 @@ fn state_of(fleet: &Fleet) -> Result<&Path, String> {
     fleet.directory().map(|directory| directory.value.as_path()).map_err(|error| error.to_string())
 }
 
-/// The current release with its files. Waits for the first one as long as etcd answers.
+/// The record of the current release. Waits for the first one as long as etcd answers.
 async fn current(
     etcd: &Etcd,
     fleet: &Fleet,
     secrets: &Secrets,
     report: &mut impl FnMut(&str),
-) -> Result<(Record, Files), String> {
+) -> Result<Record, String> {
     let watched = [key::CURRENT.to_owned()];
     let (revision, entries) = etcd.read(&watched).await.map_err(|error| error.to_string())?;
-    let record = match opened(&entries, secrets)? {
-        Some(record) => record,
-        None => {
-            report(&format!("etcd has no release yet under {}, and waits for the first one", fleet.etcd.prefix));
-            waited(etcd, &watched, revision).await?;
-            // It is read again, as everything else.
-            return Err("a first release is published".into());
-        }
-    };
-    let known = |_: &str| None;
-    let files = transfer::get(etcd, &secrets.parts, record.root_for(&fleet.node), &known).await;
-    Ok((record, files.map_err(|error| error.to_string())?))
+    if let Some(record) = opened(&entries, secrets)? {
+        return Ok(record);
+    }
+    report(&format!("etcd has no release yet under {}, and waits for the first one", fleet.etcd.prefix));
+    waited(etcd, &watched, revision).await?;
+    // It is read again, as everything else.
+    Err("a first release is published".into())
 }
 
 fn opened(entries: &[Entry], secrets: &Secrets) -> Result<Option<Record>, String> {
@@ -120,6 +172,13 @@ async fn waited(etcd: &Etcd, watched: &[String], revision: Revision) -> Result<(
 }
 
 const CONFIGURATION: &str = "tlsgate.toml";
+
+/// How long a start with a release on the disk waits for a later one: a node that is up with the last one soon has the later one,
+/// too.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// How long a look-up of a name may take that nobody waits for any longer.
+const LOOK_UP: Duration = Duration::from_secs(10);
 
 /// How long it waits before it asks again.
 const AGAIN: Duration = Duration::from_secs(1);

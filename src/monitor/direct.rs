@@ -15,11 +15,18 @@ use crate::net::listen::{FileId, Handed, Listening, Remover};
 
 /// Binds a socket to the address and listens. A Unix socket gets the permissions `mode`.
 pub fn bind(monitor: Option<&Monitor>, address: &Address, mode: u32) -> io::Result<Listening> {
+    let listening = bind_suspended(monitor, address, mode)?;
+    listening.resume()?;
+    Ok(listening)
+}
+
+/// The same, but nobody can connect until [`Listening::resume`].
+pub fn bind_suspended(monitor: Option<&Monitor>, address: &Address, mode: u32) -> io::Result<Listening> {
     match monitor {
         Some(monitor) => {
             monitor.bind(address, mode).map(|bound| Listening::handed(bound, address, Some(remover(monitor))))
         }
-        None => Listening::bind(address, mode),
+        None => Listening::bind_suspended(address, mode),
     }
 }
 

@@ -47,8 +47,9 @@ pub struct Handed {
     pub file: Option<FileId>,
 }
 
-/// Binds a socket to the address and listens. A Unix socket gets the permissions `mode`, and belongs to `owner` (a user and a
-/// group) where there is one; one that a killed process left behind is replaced. The error's text contains advice.
+/// Binds a socket to the address and listens; nobody can connect until [`Listening::resume`]. A Unix socket gets the permissions
+/// `mode`, and belongs to `owner` (a user and a group) where there is one; one that a killed process left behind is replaced. The
+/// error's text contains advice.
 pub fn bind(address: &Address, mode: u32, owner: Option<(u32, u32)>) -> Result<Handed> {
     let bound = match address {
         Address::Tcp(address) => socket::listen(*address).map(|socket| Handed { socket: socket.into(), file: None }),
@@ -59,8 +60,15 @@ pub fn bind(address: &Address, mode: u32, owner: Option<(u32, u32)>) -> Result<H
 }
 
 impl Listening {
-    /// Binds a socket in this process, as [`bind`] does.
+    /// Binds a socket in this process, to which clients can connect.
     pub fn bind(address: &Address, mode: u32) -> Result<Self> {
+        let listening = Self::bind_suspended(address, mode)?;
+        listening.resume()?;
+        Ok(listening)
+    }
+
+    /// Binds a socket in this process, as [`bind`] does.
+    pub fn bind_suspended(address: &Address, mode: u32) -> Result<Self> {
         bind(address, mode, None).map(|bound| Self::handed(bound, address, None))
     }
 

@@ -87,8 +87,8 @@ pub(super) fn is_readable(socket: &impl AsFd) -> bool {
     !matches!(poll(&mut fds, Some(&at_once)), Ok(0))
 }
 
-/// A listening, non-blocking socket. An IPv6 address accepts only IPv6, so that `0.0.0.0` and `[::]` can be used
-/// together on one port.
+/// A listening, non-blocking socket, to which nobody can connect until [`suspend`] is undone. An IPv6 address accepts only
+/// IPv6, so that `0.0.0.0` and `[::]` can be used together on one port.
 pub fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {
@@ -98,6 +98,8 @@ pub fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
+    // Before it listens: a client that came in between would wait in the queue. Where there are no filters, clients wait.
+    let _ = socket.attach_filter(&[DROP_ALL]);
     socket.listen(BACKLOG)?;
     Ok(socket.into())
 }
@@ -143,6 +145,7 @@ mod tests {
 
     fn pair() -> (TcpStream, TcpStream) {
         let listener = listen("127.0.0.1:0".parse().unwrap()).unwrap();
+        suspend(&listener, false).unwrap();
         prepare_listening(&listener).unwrap();
         let here = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (there, _) = listener.accept().unwrap();
@@ -170,15 +173,22 @@ mod tests {
     fn nobody_connects_to_a_suspended_socket_and_it_keeps_its_address() {
         let listener = listen("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
-        suspend(&listener, true).unwrap();
-        let client = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-        client.set_nonblocking(true).unwrap();
-        assert!(client.connect(&address.into()).is_err(), "it is under way");
-        assert!(listen(address).is_err(), "the address is taken");
-        assert!(listener.accept().is_err(), "nobody is there");
-        suspend(&listener, false).unwrap();
-        TcpStream::connect(address).unwrap();
-        assert!(listener.accept().is_ok());
+        let nobody_connects = || {
+            let client = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+            client.set_nonblocking(true).unwrap();
+            assert!(client.connect(&address.into()).is_err(), "it is under way");
+            assert!(listen(address).is_err(), "the address is taken");
+            assert!(listener.accept().is_err(), "nobody is there");
+        };
+        // From the first moment on, and again.
+        nobody_connects();
+        for _ in 0..2 {
+            suspend(&listener, false).unwrap();
+            TcpStream::connect(address).unwrap();
+            assert!(listener.accept().is_ok());
+            suspend(&listener, true).unwrap();
+            nobody_connects();
+        }
     }
 
     #[test]

@@ -223,6 +223,8 @@ impl sockets::Sockets for Sockets {
                 Which::Bound(address) => match (inherited, given_up.get(address)) {
                     (Some(socket), _) => monitor::inherited(monitor, socket, address, mode),
                     (None, Some(socket)) => socket.try_clone(),
+                    // A release is held until all nodes are ready for it; what is bound otherwise is served at once.
+                    (None, None) if config.fleet.is_some() => monitor::bind_suspended(monitor, address, mode),
                     (None, None) => monitor::bind(monitor, address, mode),
                 },
             };

@@ -14,6 +14,7 @@ use crate::config::validate::fleet::Machine;
 use crate::member::Joining;
 use crate::member::secrets::{self, Secrets};
 use crate::member::start::First;
+use crate::monitor::successor;
 use crate::reload::build::{Origin, Release};
 use crate::reload::job::Job;
 use crate::server::{Signals, StartError};
@@ -22,18 +23,25 @@ use crate::server::{Signals, StartError};
 #[derive(Debug)]
 pub(super) struct Begun {
     machine: Machine,
-    secrets: Secrets,
     first: First,
+    /// What it served last, where that is another one.
+    last: Option<First>,
 }
 
-/// Finds the release to start with. Without one on the disk, it waits for etcd, until a signal ends that.
+/// Finds the release to start with: the current one, if it is there soon, or the last one. Without one on the disk, it waits for
+/// etcd, until a signal ends that.
 pub(super) fn begin(path: &Path, signals: &mut Signals) -> Result<Begun, StartError> {
     let (machine, secrets, kept) = kept(path.to_owned(), signals)?;
-    let first = match kept {
-        Some(first) => first,
-        None => awaited(&machine, &secrets, signals)?,
+    let (first, last) = match kept {
+        // The process from which this one takes over follows the fleet, and keeps what it serves.
+        Some(kept) if successor::is_this_one() => (kept, None),
+        Some(kept) => match later(&machine, &secrets, &kept, signals)? {
+            Some(later) => (later, Some(kept)),
+            None => (kept, None),
+        },
+        None => (awaited(&machine, &secrets, signals)?, None),
     };
-    Ok(Begun { machine, secrets, first })
+    Ok(Begun { machine, first, last })
 }
 
 /// Reports what is wrong, with the file that it is about.
@@ -66,13 +74,36 @@ fn kept(path: PathBuf, signals: &mut Signals) -> Result<Kept, StartError> {
 fn awaited(machine: &Machine, secrets: &Secrets, signals: &mut Signals) -> Result<First, StartError> {
     let (fleet, secrets) = (machine.fleet.clone(), secrets.clone());
     complain("no release is on the disk: it has to come from the fleet");
+    let report = |reason: &str| complain(&format!("waiting for a release of the fleet: {reason}"));
+    asked(move || First::awaited(&fleet, &secrets, report), signals)
+}
+
+/// The current release, where it is a later one than is kept.
+fn later(
+    machine: &Machine,
+    secrets: &Secrets,
+    kept: &First,
+    signals: &mut Signals,
+) -> Result<Option<First>, StartError> {
+    let (fleet, secrets, kept) = (machine.fleet.clone(), secrets.clone(), kept.clone());
+    let work = move || {
+        Ok(kept.later(&fleet, &secrets).unwrap_or_else(|reason| {
+            complain(&format!("starting with release {} from the disk: {reason}", kept.record.number));
+            None
+        }))
+    };
+    asked(work, signals)
+}
+
+/// Does work that asks etcd, unless a signal comes first.
+fn asked<T: Send + 'static>(
+    ask: impl FnOnce() -> Result<T, String> + Send + 'static,
+    signals: &mut Signals,
+) -> Result<T, StartError> {
     let work = move || {
         let (send, receive) = mpsc::channel();
         // On a thread of its own, since a job may not be at one file for long, and this one may wait for days.
-        let wait = move || {
-            let report = |reason: &str| complain(&format!("waiting for a release of the fleet: {reason}"));
-            let _ = send.send(First::awaited(&fleet, &secrets, report));
-        };
+        let wait = move || drop(send.send(ask()));
         let thread = thread::Builder::new().name("first".into()).spawn(wait);
         let failed = |message: String| vec![ConfigError { path: "fleet".into(), position: None, message }];
         let thread = thread.map_err(|error| failed(format!("cannot start a thread: {error}")))?;
@@ -80,7 +111,7 @@ fn awaited(machine: &Machine, secrets: &Secrets, signals: &mut Signals) -> Resul
         let _ = thread.join();
         first.map_err(failed)
     };
-    let mut job = Job::start("awaited", work).map_err(StartError::Worker)?;
+    let mut job = Job::start("asked", work).map_err(StartError::Worker)?;
     match signals.wait_for(&mut job) {
         Some(first) => first.map_err(StartError::Lost)?.map_err(StartError::Config),
         None => Err(StartError::Stopped),
@@ -108,14 +139,26 @@ impl Begun {
         }
     }
 
+    /// Goes back to what was served last, after these errors of a later release; `false` where there is nothing else.
+    pub(super) fn goes_back(&mut self, errors: &[ConfigError]) -> bool {
+        let Some(last) = self.last.take() else { return false };
+        let later = std::mem::replace(&mut self.first, last).record.number;
+        for error in errors {
+            complain_of(self.path(), &error.to_string());
+        }
+        let last = self.first.record.number;
+        complain(&format!("starting with release {last} from the disk: release {later} cannot be started from"));
+        true
+    }
+
     /// Puts what was fetched on the disk. To be called when the process has become who it will be.
     pub(super) fn kept(self, signals: &mut Signals) -> Result<Joining, StartError> {
-        let Self { machine, secrets, mut first } = self;
+        let Self { machine, mut first, .. } = self;
         let work = move || {
             // Whom the process has become has to read both again with each reload.
             config::load_machine(&machine.fleet.path)?;
             secrets::read(&machine.fleet.secret_file, &machine.fleet.etcd.prefix).map_err(|error| vec![error])?;
-            let kept = first.keep(&machine.fleet, &secrets);
+            let kept = first.keep(&machine.fleet);
             let failed = |message| vec![ConfigError { path: "state: directory".into(), position: None, message }];
             kept.map_err(failed)?;
             Ok(Joining { fleet: machine.fleet, record: first.record })

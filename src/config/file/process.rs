@@ -14,6 +14,13 @@ pub struct Process {
 }
 
 impl Process {
+    /// The first of its keys that does not have its default.
+    pub fn written(&self) -> Option<Located<()>> {
+        let sandbox = Some(&self.sandbox).filter(|sandbox| sandbox.value != Sandbox::Auto).map(Located::place);
+        let names = self.user.iter().chain(&self.group).chain(self.sandbox_paths.iter().flatten());
+        sandbox.into_iter().chain(names.map(Located::place)).min_by_key(|place| place.at)
+    }
+
     pub(super) fn read(table: &mut Table<'_>) -> Self {
         Self {
             user: table.optional("user"),

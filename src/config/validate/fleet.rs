@@ -50,10 +50,22 @@ impl Machine {
         }
     }
 
-    /// Puts what this machine has in place of what the release has.
-    pub(in crate::config) fn over(&self, file: File, errors: &mut Vec<ConfigError>) -> File {
+    /// Whether the process becomes another user, so that what keeps its rights must not be told what to run by it.
+    pub(in crate::config) fn gives_up_its_user(&self) -> bool {
+        self.written.process.as_ref().is_some_and(|process| process.user.is_some())
+    }
+
+    /// Puts what this machine has in place of what the release has. Adds errors, and warnings.
+    pub(in crate::config) fn over(
+        &self,
+        file: File,
+        (errors, warnings): (&mut Vec<ConfigError>, &mut Vec<String>),
+    ) -> File {
         let FleetFile { fleet: _, listen, state, admin, log, process, runtime, bounds } = self.written.clone();
         errors.extend(self.fleet.directory().err());
+        // Whoever writes a release, which the process itself can, would choose the rights of the process.
+        let of_release = file.process.written().filter(|_| process.is_none());
+        errors.extend(of_release.map(|place| place.error(PROCESS_OF_RELEASE)));
         let mut listeners = file.listeners;
         for entry in listen {
             let name = |one: &Located<String>| one.value == entry.name.value;
@@ -68,10 +80,11 @@ impl Machine {
                         listeners.iter().filter_map(|listener| Some(format!("{:?}", listener.name.as_ref()?.value)));
                     let known = known.collect::<Vec<_>>().join(", ");
                     let message = format!(
-                        "found {:?}, and the release has no listener of that name (expected one of {known})",
+                        "found {:?}, which has no effect: the release has no listener of that name (expected one of {known})",
                         entry.name.value
                     );
-                    errors.push(entry.name.error(message));
+                    // While a listener is renamed, one file has to fit the releases before and after.
+                    warnings.push(entry.name.error(message).to_string());
                 }
             }
         }
@@ -200,6 +213,9 @@ fn plain(members: &[Located<Member>], files: [Option<&Located<PathBuf>>; 2], err
     let unused = files.into_iter().flatten();
     errors.extend(unused.map(|file| file.error("has no effect: no URL in \"etcd\" begins with https://")));
 }
+
+const PROCESS_OF_RELEASE: &str = "found in the release, expected in fleet.toml only: put [process] there. Each machine itself \
+                                  says what its process may do";
 
 /// More than etcd recommends: clusters have 3, 5 or 7.
 const MOST_MEMBERS: usize = 16;
