@@ -109,16 +109,77 @@ fn a_machine_puts_its_own_in_place_of_what_the_release_has() {
 #[test]
 fn errors_of_a_release_on_a_machine_say_in_which_file_they_are() {
     let release = REQUIRED.replace("backend = \"directory\"", "backend = \"other\"");
-    let machine = machine(&format!("{NEEDED}[listen]\nldap = \"127.0.0.1:0\"\n[process]\ngroup = \"x\"\n"));
+    let machine = machine(&format!("{NEEDED}[process]\ngroup = \"x\"\n"));
     let errors = parse_release(&machine, &release, Path::new("/release")).unwrap_err();
     let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
-    assert_eq!(errors.len(), 3, "{errors:#?}");
+    assert_eq!(errors.len(), 2, "{errors:#?}");
     assert!(errors[0].starts_with("line 6, column 11: listener \"ldaps\": backend: unknown backend"), "{errors:#?}");
-    assert_eq!(
-        errors[1],
-        "fleet.toml, line 8, column 1: listen: found \"ldap\", and the release has no listener of that name (expected one of \"ldaps\")"
+    assert!(errors[1].starts_with("fleet.toml, line 8, column 9: process: group: has no effect"), "{errors:#?}");
+}
+
+#[test]
+fn a_listener_that_the_release_lacks_is_a_warning() {
+    let machine = machine(&format!("{NEEDED}[listen]\nldap = \"127.0.0.1:0\"\n"));
+    let config = parse_release(&machine, REQUIRED, Path::new("/release")).unwrap();
+    let expected = "fleet.toml, line 8, column 1: listen: found \"ldap\", which has no effect: the release has no listener of that name (expected one of \"ldaps\")";
+    assert!(config.warnings.iter().any(|warning| warning == expected), "{:?}", config.warnings);
+}
+
+#[test]
+fn what_a_process_may_do_is_not_said_by_a_release() {
+    let errors = |own: &str, release: &str| {
+        let parsed = parse_release(&machine(&format!("{NEEDED}{own}")), release, Path::new("/release"));
+        parsed.err().unwrap_or_default().iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    for (keys, first) in [
+        ("user = \"root\"\n", "process: user"),
+        ("sandbox = \"off\"\n", "process: sandbox"),
+        ("sandbox_paths = [\"/\"]\n", "process: sandbox_paths"),
+    ] {
+        let release = format!("{REQUIRED}[process]\n{keys}");
+        let found = errors("", &release);
+        assert!(found.len() == 1 && found[0].contains(first), "{found:?}");
+        assert!(
+            found[0].contains("found in the release, expected in fleet.toml only: put [process] there"),
+            "{found:?}"
+        );
+        assert_eq!(errors("[process]\n", &release), Vec::<String>::new(), "the machine's own counts");
+    }
+    assert_eq!(errors("", &format!("{REQUIRED}[process]\nsandbox = \"auto\"\n")), Vec::<String>::new());
+}
+
+#[test]
+fn a_process_that_becomes_somebody_else_is_not_told_by_a_release_what_to_run() {
+    let with = |own: &str, certificates: &str, more: &str| {
+        let release = REQUIRED.replace("certificates = \"certs\"", &format!("certificates = {certificates}"));
+        let release = format!("{release}{more}");
+        let parsed = parse_release(&machine(&format!("{NEEDED}{own}")), &release, Path::new("/release"));
+        parsed.err().unwrap_or_default().iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let token = "{ cert = \"a.crt\", key = \"pkcs11:object=a?module-path=/tmp/x.so\", passphrase = \"file:/p\" }";
+    let asked = "{ cert = \"a.crt\", key = \"a.key\", passphrase = \"program:/bin/a\" }";
+    let any = "[keys]\npassphrases = [\"program:/bin/b\", \"file:/p\"]\n";
+    let dns =
+        "[acme.x]\ndirectory = \"https://ca.test/dir\"\nagree_to_terms = true\n[acme.x.dns]\nprogram = \"/bin/c\"\n";
+    for (certificates, more, expected) in [
+        (
+            token,
+            "",
+            "certificates: found the module /tmp/x.so, expected none: it would run with the rights of the start",
+        ),
+        (asked, "", "found the program /bin/a, expected none"),
+        ("\"certs\"", any, "keys: passphrases: found the program /bin/b, expected none"),
+        ("\"certs\"", dns, "program: found the program /bin/c, expected none"),
+    ] {
+        let found = with("[process]\nuser = \"nobody\"\n", certificates, more);
+        assert!(found.len() == 1 && found[0].contains(expected), "{expected}: {found:?}");
+        assert_eq!(with("", certificates, more), Vec::<String>::new(), "a node that keeps its rights");
+    }
+    // What the machine names itself is its operator's.
+    let own = format!(
+        "[process]\nuser = \"nobody\"\n[admin]\nlisten = \"127.0.0.1:9\"\ntoken_file = \"t\"\n[admin.tls]\ncertificates = {token}\n"
     );
-    assert!(errors[2].starts_with("fleet.toml, line 10, column 9: process: group: has no effect"), "{errors:#?}");
+    assert_eq!(with(&own, "\"certs\"", ""), Vec::<String>::new());
 }
 
 #[test]

@@ -90,3 +90,23 @@ fn a_node_with_another_secret_takes_nothing() {
     child.kill().unwrap();
     child.wait().unwrap();
 }
+
+#[test]
+fn an_upgrade_in_place_begins_also_where_the_record_of_the_release_is_lost() {
+    let scene = Scene::new();
+    scene.publishes();
+    let mut node = scene.node("a");
+    node.is_connected();
+    let record = scene.path("a/state/fleet/serving");
+    fs::remove_file(&record).unwrap();
+    // The process that takes over must not write what the one before it has locked.
+    node.proxy.signal("USR2");
+    node.proxy.log_line("another process has taken over");
+    assert_eq!(node.proxy.ended().code(), Some(0));
+    super::eventually("it is kept again", || fs::metadata(&record).is_ok().then_some(()));
+    node.is_connected();
+    let log = node.proxy.log();
+    let successor = log.lines().rev().find_map(|line| line.split("ready pid=").nth(1)).unwrap().trim().to_owned();
+    assert!(std::process::Command::new("kill").arg(&successor).status().unwrap().success());
+    super::eventually("it ends", || fs::metadata(format!("/proc/{successor}")).is_err().then_some(()));
+}

@@ -1,6 +1,7 @@
 //! The start of a node: what it waits for, and what it does not use.
 
 use std::io::Read as _;
+use std::net::TcpListener;
 use std::process::Stdio;
 
 use crate::support::proxy::Proxy;
@@ -99,11 +100,101 @@ fn what_is_wrong_with_a_machine_is_said_before_anything_starts() {
 #[test]
 fn a_release_that_does_not_fit_the_machine_ends_its_first_start_with_the_reason() {
     let scene = Scene::new();
+    scene.configure("[process]\nsandbox = \"off\"\n");
     scene.publishes();
-    let file = scene.machine("a", "[listen]\nother = \"127.0.0.1:0\"\n");
-    let output = run(&file).output().unwrap();
-    let text = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(1));
-    assert!(text.contains("listen: found \"other\", and the release has no listener of that name"), "{text}");
-    assert!(text.contains("a/fleet.toml: line 12"), "{text}");
+    let text = fails(&scene);
+    assert!(text.contains("process: sandbox: found in the release, expected in fleet.toml only"), "{text}");
+    assert!(text.contains("tlsgate.toml of the release: line 7"), "{text}");
+}
+
+#[test]
+fn an_address_for_a_listener_that_the_release_lacks_is_a_warning() {
+    let scene = Scene::new();
+    scene.publishes();
+    let node = scene.node_with("a", "[listen]\nother = \"127.0.0.1:0\"\n");
+    node.proxy.log_line("fleet.toml, line 12, column 1: listen: found \"other\", which has no effect");
+    assert!(scene.serves(node.proxy.address("main"), "a.test"));
+}
+
+#[test]
+fn a_first_release_that_cannot_be_started_from_does_not_bar_the_next_one() {
+    let scene = Scene::new();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    scene.configure(&second(&taken));
+    scene.publishes();
+    scene.machine("a", "");
+    for _ in 0..2 {
+        let text = fails(&scene);
+        assert!(text.contains("listener \"second\": listen: cannot listen on "), "{text}");
+    }
+    scene.configure("");
+    scene.publishes();
+    let node = scene.node("a");
+    node.is_connected();
+    assert_eq!(node.shown()["release"]["number"], 2);
+}
+
+#[test]
+fn a_start_takes_the_current_release_and_not_the_one_of_its_disk() {
+    let scene = Scene::new();
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let more = second(&free);
+    let address = free.local_addr().unwrap();
+    drop(free);
+    scene.configure(&more);
+    scene.publishes();
+    let node = scene.node("a");
+    node.is_connected();
+    drop(node);
+    // It could not start from the release that it has.
+    let _taken = TcpListener::bind(address).unwrap();
+    scene.configure("");
+    scene.publishes();
+    let node = scene.node("a");
+    node.is_connected();
+    assert_eq!(node.shown()["release"]["number"], 2);
+}
+
+#[test]
+fn a_start_goes_back_to_the_last_release_where_the_current_one_does_not_start() {
+    let scene = Scene::new();
+    scene.publishes();
+    let node = scene.node("a");
+    node.is_connected();
+    drop(node);
+    // One that does not load.
+    scene.configure("[process]\nsandbox = \"off\"\n");
+    scene.publishes();
+    let node = scene.node("a");
+    node.proxy.log_line("starting with release 1 from the disk: release 2 cannot be started from");
+    assert!(scene.serves(node.proxy.address("main"), "a.test"));
+    drop(node);
+    // One that loads, and cannot be served: this is known once it was tried.
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    scene.configure(&second(&taken));
+    scene.publishes();
+    let text = fails(&scene);
+    assert!(text.contains("cannot listen on "), "{text}");
+    let node = scene.node("a");
+    node.proxy
+        .log_line("starting with release 1 from the disk: release 3 did not come to serve when it was started last");
+    assert!(scene.serves(node.proxy.address("main"), "a.test"));
+    // As soon as it can, it follows.
+    drop(taken);
+    assert_eq!(node.door().ask("POST", "/api/v1/reload", &[], "").status, 200);
+    node.serves(3);
+}
+
+/// Starts the machine `a`, which must fail. Returns what it says.
+fn fails(scene: &Scene) -> String {
+    let output = run(&scene.machine("a", "")).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    text
+}
+
+/// One more listener, at the address of a socket.
+fn second(socket: &TcpListener) -> String {
+    let address = socket.local_addr().unwrap();
+    format!("[[listener]]\nname = \"second\"\nlisten = \"{address}\"\ncertificates = \"certs\"\nbackend = \"echo\"\n")
 }
