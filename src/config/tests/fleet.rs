@@ -151,16 +151,16 @@ fn what_a_process_may_do_is_not_said_by_a_release() {
 #[test]
 fn a_process_that_becomes_somebody_else_is_not_told_by_a_release_what_to_run() {
     let with = |own: &str, certificates: &str, more: &str| {
-        let release = REQUIRED.replace("certificates = \"certs\"", &format!("certificates = {certificates}"));
+        let release = REQUIRED.replace("\"certs\"", certificates);
         let release = format!("{release}{more}");
         let parsed = parse_release(&machine(&format!("{NEEDED}{own}")), &release, Path::new("/release"));
         parsed.err().unwrap_or_default().iter().map(ToString::to_string).collect::<Vec<_>>()
     };
-    let token = "{ cert = \"a.crt\", key = \"pkcs11:object=a?module-path=/tmp/x.so\", passphrase = \"file:/p\" }";
+    let token = "{ cert = \"a.crt\", key = \"pkcs11:token=t;object=a?module-path=/tmp/x.so&pin-source=file:/p\" }";
     let asked = "{ cert = \"a.crt\", key = \"a.key\", passphrase = \"program:/bin/a\" }";
     let any = "[keys]\npassphrases = [\"program:/bin/b\", \"file:/p\"]\n";
     let dns =
-        "[acme.x]\ndirectory = \"https://ca.test/dir\"\nagree_to_terms = true\n[acme.x.dns]\nprogram = \"/bin/c\"\n";
+        "[acme.x]\ndirectory = \"https://ca.test/\"\nchallenges = \"dns-01\"\n[acme.x.dns]\nprogram = \"/bin/c\"\n";
     for (certificates, more, expected) in [
         (
             token,
@@ -177,7 +177,7 @@ fn a_process_that_becomes_somebody_else_is_not_told_by_a_release_what_to_run() {
     }
     // What the machine names itself is its operator's.
     let own = format!(
-        "[process]\nuser = \"nobody\"\n[admin]\nlisten = \"127.0.0.1:9\"\ntoken_file = \"t\"\n[admin.tls]\ncertificates = {token}\n"
+        "[process]\nuser = \"nobody\"\n[admin]\nlisten = \"127.0.0.1:9\"\ntoken_file = \"t\"\n[admin.tls]\ncertificates = [{token}]\n"
     );
     assert_eq!(with(&own, "\"certs\"", ""), Vec::<String>::new());
 }
