@@ -129,7 +129,7 @@ async fn what_a_watch_remembers_and_reads_has_a_bound() {
     let absurd = r#"{"result":{"header":{"cluster_id":"7","revision":"9223372036854775807"}}}"#;
     for (stream, expected) in [
         (events(50_001, 1), "found 50001 keys of"),
-        (events(20, 250_000).repeat(3), "expected at most 50000 keys of 8388608 bytes"),
+        (events(40, 60_000).repeat(5), "expected at most 50000 keys of 8388608 bytes"),
         (events(65_537, 1), "that is not etcd's"),
         ("\n".repeat(2_000), "empty lines"),
         (format!("{absurd}\n"), "found the revision 9223372036854775807"),
