@@ -126,6 +126,7 @@ async fn take_part(
         spoiled,
         drained,
         drains: std::mem::take(&mut task.drains),
+        forgetful: None,
         known: (None, None),
         retry: Arc::clone(&retry),
     };
