@@ -246,7 +246,7 @@ fn keepers(
     monitor: Option<Monitor>,
     nudge: mpsc::Sender<()>,
 ) -> io::Result<(Keeper, ListKeeper)> {
-    let keeper = Keeper::start(Arc::clone(snapshot.challenges()), tokens, monitor)?;
+    let keeper = Keeper::start(Arc::clone(snapshot.challenges()), tokens, monitor, share)?;
     Ok((keeper, ListKeeper::start(Arc::clone(snapshot.seen()), nudge)?))
 }
 
