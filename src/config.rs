@@ -73,7 +73,12 @@ pub fn parse(text: &str, folder: &Path) -> Result<Config, Vec<ConfigError>> {
 pub fn parse_release(machine: &Machine, text: &str, folder: &Path) -> Result<Config, Vec<ConfigError>> {
     let (file, mut errors) = file::File::decode(text)?;
     let file = machine.over(file, &mut errors);
-    let config = validated(file, errors, Folders { configuration: folder, machine: &machine.folder })?;
+    let mut config = validated(file, errors, Folders { configuration: folder, machine: &machine.folder })?;
+    for listener in &mut config.listeners {
+        if listener.tickets.keys.is_empty() {
+            listener.tickets.of_fleet = machine.fleet.tickets();
+        }
+    }
     Ok(Config { fleet: Some(Arc::clone(&machine.fleet)), ..config })
 }
 

@@ -14,13 +14,17 @@ use crate::config::validate::fleet::Fleet;
 use crate::fleet::record::Record;
 use crate::reload::control::Control;
 
+mod drains;
 mod hands;
 pub mod kept;
+pub mod leading;
 mod run;
 pub mod secrets;
 pub mod start;
 pub mod status;
 
+use drains::Drains;
+use leading::Leading;
 use run::{Plan, Task};
 use status::{Counts, Handle, Status};
 
@@ -37,6 +41,7 @@ pub struct Joining {
 pub struct Member {
     plans: watch::Sender<Plan>,
     board: Handle,
+    leading: Leading,
     /// The thread ends when this is dropped.
     running: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -52,6 +57,7 @@ impl Member {
             prefix: fleet.etcd.prefix.clone(),
             connected: false,
             etcd_trouble: None,
+            leader: None,
             trouble: None,
             release: record.clone(),
             since: Timestamp::now(),
@@ -60,7 +66,8 @@ impl Member {
         });
         let (plans, coming) = watch::channel(Plan { fleet, retries: 0 });
         let (running, stopped) = oneshot::channel();
-        let task = Task { control, board: board.clone(), serving: record };
+        let (fence, leading) = leading::channel();
+        let task = Task { control, board: board.clone(), serving: record, drains: Drains::default(), fence };
         let take_part = move || {
             // What is fetched is opened and proved, and clients must not wait for it.
             background::step_back();
@@ -69,7 +76,7 @@ impl Member {
             runtime.shutdown_background();
         };
         let thread = thread::Builder::new().name("fleet".into()).spawn(take_part)?;
-        Ok(Self { plans, board, running: Some(running), thread: Some(thread) })
+        Ok(Self { plans, board, leading, running: Some(running), thread: Some(thread) })
     }
 
     /// From now on these settings count.
@@ -89,6 +96,11 @@ impl Member {
     /// Somebody has asked for it: what has failed is tried again, and files are looked at.
     pub fn retry(&self) {
         self.plans.send_modify(|plan| plan.retries += 1);
+    }
+
+    /// For those who do what only the leader does.
+    pub fn leading(&self) -> Leading {
+        self.leading.clone()
     }
 
     /// For those who show the state.

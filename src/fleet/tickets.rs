@@ -4,6 +4,7 @@
 //! Must not know: how tickets are sealed, who makes the keys, how they reach nodes.
 
 use serde::{Deserialize, Serialize};
+use zeroize::{Zeroize, Zeroizing};
 
 /// The keys, as they are put into the store.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,9 +45,25 @@ impl Ring {
         Self { stamp: before.map_or(0, |before| before.stamp + 1).max(now), keys }
     }
 
-    /// As a file of `ticket_keys`.
-    pub fn as_file(&self) -> String {
-        self.keys.iter().map(|key| format!("{}\n", key.secret)).collect()
+    /// As a file of `ticket_keys`, with what else there is in comments.
+    pub fn as_file(&self) -> Zeroizing<String> {
+        let mut text = Zeroizing::new(format!("{STAMP}{}\n", self.stamp));
+        for key in &self.keys {
+            text.extend([MADE, &key.made.to_string(), "\n", &key.secret, "\n"]);
+        }
+        text
+    }
+
+    /// The reverse; `None` where a file is not one.
+    pub fn of_file(text: &str) -> Option<Self> {
+        let mut lines = text.lines();
+        let stamp = lines.next()?.strip_prefix(STAMP)?.parse().ok()?;
+        let mut keys = Vec::new();
+        while let Some(line) = lines.next() {
+            let made = line.strip_prefix(MADE)?.parse().ok()?;
+            keys.push(Key { secret: lines.next()?.to_owned(), made });
+        }
+        Some(Self { stamp, keys })
     }
 }
 
@@ -62,6 +79,16 @@ impl std::fmt::Debug for Key {
         write!(f, "Key(made {})", self.made)
     }
 }
+
+impl Drop for Key {
+    fn drop(&mut self) {
+        self.secret.zeroize();
+    }
+}
+
+/// Before the stamp, and before the time when a key was made.
+const STAMP: &str = "# stamp ";
+const MADE: &str = "# made ";
 
 /// How often a key is made, in milliseconds.
 const ROTATION: u64 = 12 * 3600 * 1000;
@@ -115,6 +142,18 @@ mod tests {
         }
         assert_eq!(ring.keys.len(), MOST_KEYS);
         assert!(ring.stamp > 90 * ROTATION);
-        assert_eq!(ring.as_file().lines().count(), MOST_KEYS);
+    }
+
+    #[test]
+    fn a_file_of_it_is_one_of_ticket_keys_and_leads_back() {
+        let secret = || crate::tls::tickets::Secret::new().unwrap().to_base64();
+        let ring = (0..5)
+            .fold(Ring::turned(None, secret(), 1), |ring, at| Ring::turned(Some(&ring), secret(), 2 * at * ROTATION));
+        let text = ring.as_file();
+        assert_eq!(Ring::of_file(&text).as_ref(), Some(&ring));
+        assert_eq!(crate::tls::tickets::Secret::parse_all(&text).unwrap().len(), ring.keys.len());
+        let parts = (0..text.len()).filter_map(|end| Ring::of_file(&text[..end]));
+        assert!(parts.into_iter().all(|part| part.keys.len() <= ring.keys.len()));
+        assert_eq!(Ring::of_file("c2VjcmV0\n"), None);
     }
 }

@@ -13,10 +13,12 @@ use tokio::task::spawn_blocking;
 
 use crate::config::located::{ConfigError, Position, Text};
 use crate::etcd::Etcd;
+use crate::fleet::drained::Drained;
 use crate::fleet::drive::Hands;
 use crate::fleet::node::Node;
 use crate::fleet::record::{Record, Root};
 use crate::fleet::{transfer, tree};
+use crate::member::drains::Drains;
 use crate::member::kept::{self, Files, House};
 use crate::member::secrets::Secrets;
 use crate::member::status::{Handle, Refused};
@@ -39,6 +41,9 @@ pub(super) struct Own {
     pub(super) built: BTreeSet<Root>,
     pub(super) spoils: mpsc::UnboundedSender<Spoiled>,
     pub(super) spoiled: mpsc::UnboundedReceiver<Spoiled>,
+    /// The servers that are out of rotation on all nodes, as they are on the disk.
+    pub(super) drained: Drained,
+    pub(super) drains: Drains,
     /// The last trouble that was logged.
     pub(super) known: (Option<String>, Option<String>),
     /// Somebody has asked to try again.
@@ -116,6 +121,7 @@ impl Hands<Node> for Own {
         if self.retry.swap(false, std::sync::atomic::Ordering::Relaxed) {
             machine.retry();
         }
+        self.drain(machine.drained());
         let now = (trouble.map(str::to_owned), machine.trouble());
         self.log(&now);
         let connected = machine.is_connected();
@@ -239,6 +245,21 @@ impl Own {
         self.built.remove(&root);
         self.note_refused(&root, &reason);
         machine.spoiled(&root, reason);
+    }
+
+    /// Takes servers out of rotation, and puts them back, as on all nodes.
+    fn drain(&mut self, drained: &Drained) {
+        self.drains.apply(drained, &self.control.current.load());
+        if self.drained != *drained {
+            self.drained = drained.clone();
+            let (house, drained, secrets) = (Arc::clone(&self.house), drained.clone(), self.secrets.clone());
+            // Nobody waits for it: etcd has it, too.
+            drop(spawn_blocking(move || {
+                if let Err(error) = house.keep_drained(&drained, &secrets) {
+                    tracing::warn!(%error, "which servers are out of rotation on all nodes cannot be kept");
+                }
+            }));
+        }
     }
 
     fn note_refused(&self, root: &Root, reason: &str) {

@@ -9,7 +9,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::files::{self, opening, progress};
+use crate::fleet::drained::Drained;
 use crate::fleet::record::{Record, Root};
+use crate::fleet::tickets::Ring;
 use crate::fleet::tree;
 use crate::member::secrets::Secrets;
 use crate::state::{Folder, Lock};
@@ -124,6 +126,29 @@ impl House {
         self.folder.write(Path::new(SERVING), &sealed).map_err(|error| error.to_string())
     }
 
+    /// Keeps the keys of session tickets.
+    pub(super) fn keep_tickets(&self, ring: &Ring) -> Result<(), String> {
+        self.folder.write(Path::new(TICKETS), ring.as_file().as_bytes()).map_err(|error| error.to_string())
+    }
+
+    /// The keys of session tickets; `None` where there are none.
+    pub(super) fn tickets(&self) -> Option<Ring> {
+        let bytes = self.folder.read(Path::new(TICKETS)).ok()??;
+        Ring::of_file(std::str::from_utf8(&bytes).ok()?)
+    }
+
+    /// The servers that are out of rotation on all nodes, as they were known last. What cannot be read comes from etcd again.
+    pub(super) fn drained(&self, secrets: &Secrets) -> Drained {
+        let sealed = self.folder.read(Path::new(DRAINED)).ok().flatten();
+        sealed.and_then(|sealed| secrets.seal.open(DRAINED_AS, &sealed).ok()).unwrap_or_default()
+    }
+
+    /// Keeps them.
+    pub(super) fn keep_drained(&self, drained: &Drained, secrets: &Secrets) -> Result<(), String> {
+        let sealed = secrets.seal.close(DRAINED_AS, drained).map_err(|error| error.to_string())?;
+        self.folder.write(Path::new(DRAINED), &sealed).map_err(|error| error.to_string())
+    }
+
     /// Keeps the files of a release, all or none of them.
     pub(super) fn keep(&self, root: &Root, files: &Files) -> Result<(), String> {
         let folder = Path::new(RELEASES).join(name(root)?);
@@ -172,9 +197,13 @@ const CONFIGURATION: &str = "tlsgate.toml";
 const RELEASES: &str = "releases";
 const SERVING: &str = "serving";
 const MACHINE: &str = "machine";
+/// Also known to `config::validate::fleet`.
+const TICKETS: &str = "tickets.keys";
+const DRAINED: &str = "drained";
 
 /// As which the record is sealed: what is from etcd does not open as that.
 const SEALED_AS: &str = "node/serving";
+const DRAINED_AS: &str = "node/drained";
 
 /// Levels of folders in a release.
 const DEEPEST: usize = 12;

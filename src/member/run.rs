@@ -17,8 +17,10 @@ use crate::files;
 use crate::fleet::drive::drive;
 use crate::fleet::node::{Identity, Node};
 use crate::fleet::record::Record;
+use crate::member::drains::Drains;
 use crate::member::hands::Own;
 use crate::member::kept::House;
+use crate::member::leading::{self, Candidate, Fence};
 use crate::member::secrets::{self, Secrets};
 use crate::member::status::Handle;
 use crate::reload::control::Control;
@@ -30,6 +32,9 @@ pub(super) struct Task {
     pub(super) board: Handle,
     /// What the process serves.
     pub(super) serving: Record,
+    /// Tells whether this node leads.
+    pub(super) fence: watch::Sender<Option<Fence>>,
+    pub(super) drains: Drains,
 }
 
 /// What is asked of the task.
@@ -99,7 +104,9 @@ async fn take_part(
     let fleet = Arc::clone(&means.fleet);
     let (Ok(state), Ok(machine)) = (fleet.directory(), house.machine()) else { return true };
     let identity = Identity { name: fleet.node.clone(), machine };
-    let mut node = Node::new(Arc::clone(&means.secrets.seal), identity, Some(task.serving.clone()));
+    let drained = house.drained(&means.secrets);
+    let node = Node::new(Arc::clone(&means.secrets.seal), identity, Some(task.serving.clone()));
+    let mut node = node.with_drained(drained.clone());
     let (spoils, spoiled) = mpsc::unbounded_channel();
     let retry = Arc::new(AtomicBool::new(false));
     let mut hands = Own {
@@ -115,8 +122,17 @@ async fn take_part(
         built: BTreeSet::new(),
         spoils,
         spoiled,
+        drained,
+        drains: std::mem::take(&mut task.drains),
         known: (None, None),
         retry: Arc::clone(&retry),
+    };
+    let candidate = Candidate {
+        house: Arc::clone(&hands.house),
+        seal: Arc::clone(&means.secrets.seal),
+        name: fleet.node.clone(),
+        board: task.board.clone(),
+        fence: &task.fence,
     };
     let mut goes_on = true;
     let stop = async {
@@ -126,8 +142,13 @@ async fn take_part(
             is_there = &mut changed => goes_on = is_there,
         }
     };
-    drive(&mut node, &etcd, &mut hands, stop).await;
-    task.serving = hands.serving.clone();
+    let (is_over, over) = oneshot::channel::<()>();
+    let node = async {
+        drive(&mut node, &etcd, &mut hands, stop).await;
+        drop(is_over);
+    };
+    tokio::join!(node, leading::stand(candidate, &etcd, over));
+    (task.serving, task.drains) = (hands.serving.clone(), std::mem::take(&mut hands.drains));
     if goes_on {
         hands.let_all_go().await;
     }

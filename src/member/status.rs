@@ -20,6 +20,8 @@ pub struct Status {
     pub connected: bool,
     /// Why etcd cannot be reached, or does not do what it is asked for.
     pub etcd_trouble: Option<String>,
+    /// The node that leads, as far as it is known here.
+    pub leader: Option<String>,
     /// Why the node does not take part as it should.
     pub trouble: Option<String>,
     /// What it serves.

@@ -2,7 +2,7 @@
 //! sockets, how a route is taken.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -13,6 +13,7 @@ use crate::config::validate::client_auth as asked;
 use crate::config::validate::listener::{self, Listener as Settings};
 use crate::config::validate::reference::Share;
 use crate::config::validate::route as written;
+use crate::files;
 use crate::labels::Labels;
 use crate::limit::portion::Portion;
 use crate::route::index::{self, Mode};
@@ -267,15 +268,18 @@ impl<'a> Making<'a, '_> {
 
     /// A scope's ticket keys: from the listener's files, or generated, and then kept as long as the scope is the same.
     fn tickets(&mut self, scope: &str) -> Option<Tickets> {
-        let listener::Tickets { on, settings, keys } = &self.listener.tickets;
+        let listener::Tickets { on, settings, keys, of_fleet } = &self.listener.tickets;
         if !on {
             return None;
         }
-        if keys.is_empty() {
+        let secrets = self.secrets.get_or_insert_with(|| match of_fleet {
+            Some(file) => secrets_of_fleet(file),
+            None => secrets(keys, self.reading),
+        });
+        if keys.is_empty() && secrets.is_empty() {
             let same = self.tickets.get(scope).copied();
             return Some(Tickets::own(*settings, unix_time, Arc::clone(&self.sessions), same));
         }
-        let secrets = self.secrets.get_or_insert_with(|| secrets(keys, self.reading));
         Tickets::shared(*settings, unix_time, Arc::clone(&self.sessions), secrets, scope.as_bytes())
     }
 }
@@ -291,6 +295,13 @@ fn secrets(files: &[Located<PathBuf>], reading: &mut Reading<'_>) -> Vec<Secret>
         }
     }
     secrets
+}
+
+/// The secrets that the nodes of a fleet share; none as long as they are not here. Nothing is refused for want of them: a client
+/// that cannot resume does a full handshake.
+fn secrets_of_fleet(file: &Path) -> Vec<Secret> {
+    let text = files::read_secret(file).ok();
+    text.and_then(|contents| Secret::parse_all(&contents.text).ok()).unwrap_or_default()
 }
 
 /// Why a policy can serve none of these certificates: the reason for the first one. `None` where it can serve one.

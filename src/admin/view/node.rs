@@ -19,6 +19,7 @@ fn node(status: &Status) -> Value {
         "prefix": status.prefix,
         "connected": status.connected,
         "etcd_trouble": status.etcd_trouble,
+        "leader": status.leader,
         "trouble": status.trouble,
         "release": {
             "number": release.number,

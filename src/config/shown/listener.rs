@@ -60,7 +60,7 @@ fn proxies(trusted: Option<&[ipnet::IpNet]>) -> Table {
 }
 
 fn resumption(tickets: &Tickets) -> Table {
-    let Tickets { on, settings: Settings { lifetime, rotation }, keys } = tickets;
+    let Tickets { on, settings: Settings { lifetime, rotation }, keys, of_fleet: _ } = tickets;
     Table::default()
         .key("session_tickets", *on)
         .key("ticket_lifetime", time(*lifetime))

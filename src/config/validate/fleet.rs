@@ -89,6 +89,11 @@ impl Machine {
 }
 
 impl Fleet {
+    /// The file with the keys of session tickets that all nodes share.
+    pub fn tickets(&self) -> Option<PathBuf> {
+        self.state.as_ref().map(|directory| directory.value.join("fleet").join("tickets.keys"))
+    }
+
     /// Where a node keeps the releases.
     pub fn directory(&self) -> Result<&Located<PathBuf>, ConfigError> {
         self.state.as_ref().ok_or_else(|| ConfigError {

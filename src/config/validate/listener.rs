@@ -111,6 +111,9 @@ pub struct Tickets {
     pub settings: tickets::Settings,
     /// Files of secrets that are shared with other machines; empty where tlsgate generates its own.
     pub keys: Vec<Located<PathBuf>>,
+    /// The file of those that the nodes of a fleet share, where there are no others. It is written by tlsgate, and may not be
+    /// there yet.
+    pub of_fleet: Option<PathBuf>,
 }
 
 /// Validates listeners one by one, and remembers the names and addresses that are taken.
@@ -294,6 +297,7 @@ impl<'a> Listeners<'a> {
             on: written.session_tickets.value,
             settings: tickets::Settings { lifetime, rotation: written.ticket_rotation.value },
             keys: paths::secrets(written.ticket_keys.take(), self.home.folder, &mut self.errors),
+            of_fleet: None,
         }
     }
 }

@@ -26,6 +26,7 @@ impl Interests {
             listener.sources().for_each(|source| interests.add(&source.value));
             let keys = listener.tickets.keys.iter().chain(listener.client_auth_files()).chain(listener.limit_files());
             interests.files.extend(keys.map(|file| file.value.clone()));
+            interests.files.extend(listener.tickets.of_fleet.clone());
         }
         config.admin.sources().for_each(|source| interests.add(&source.value));
         interests.files.extend(config.admin.client_auth_files().map(|file| file.value.clone()));
