@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use tokio::runtime;
 use tokio::sync::{oneshot, watch};
 
+use crate::acme::share::Others;
 use crate::background;
 use crate::config::validate::fleet::Fleet;
 use crate::fleet::record::Record;
@@ -18,6 +19,7 @@ mod drains;
 mod hands;
 pub mod kept;
 pub mod leading;
+pub mod orders;
 mod run;
 pub mod secrets;
 pub mod start;
@@ -25,6 +27,7 @@ pub mod status;
 
 use drains::Drains;
 use leading::Leading;
+use orders::Places;
 use run::{Plan, Task};
 use status::{Counts, Handle, Status};
 
@@ -49,7 +52,11 @@ pub struct Member {
 
 impl Member {
     /// Starts the thread. An error where the system has no thread or descriptor left.
-    pub fn start(Joining { fleet, record }: Joining, control: Control) -> io::Result<Self> {
+    pub fn start(
+        Joining { fleet, record }: Joining,
+        control: Control,
+        (places, others): (Places, Others),
+    ) -> io::Result<Self> {
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         let board = Handle::new(Status {
             node: fleet.node.clone(),
@@ -67,7 +74,9 @@ impl Member {
         let (plans, coming) = watch::channel(Plan { fleet, retries: 0 });
         let (running, stopped) = oneshot::channel();
         let (fence, leading) = leading::channel();
-        let task = Task { control, board: board.clone(), serving: record, drains: Drains::default(), fence };
+        let (board_of_task, drains, follows) = (board.clone(), Drains::default(), leading.clone());
+        let task =
+            Task { control, board: board_of_task, serving: record, drains, fence, leading: follows, places, others };
         let take_part = move || {
             // What is fetched is opened and proved, and clients must not wait for it.
             background::step_back();

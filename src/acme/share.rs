@@ -19,6 +19,8 @@ use zeroize::Zeroizing;
 pub struct Role {
     /// Whether it is this one, and it has everything that was written before.
     pub orders: bool,
+    /// Another one each time that this process leads again: others may have written since.
+    pub term: i64,
     /// The name of the one that does.
     pub leader: Option<String>,
     /// Why this one does not, although it leads.

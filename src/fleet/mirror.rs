@@ -34,6 +34,7 @@ pub struct Mirror {
     lease: Option<Lease>,
     /// Whether what is known of the store has to be read again.
     is_stale: bool,
+    is_reading: bool,
     paths: Paths,
     posts: Posts,
     doing: Option<Doing>,
@@ -52,7 +53,7 @@ impl Mirror {
     /// `here`: what this node has, by path.
     pub fn new(seal: Arc<Seal>, node: String, here: BTreeMap<String, Known>) -> Self {
         let (paths, posts) = (Paths::new(here), Posts::default());
-        Self { seal, node, fence: None, lease: None, is_stale: true, paths, posts, doing: None }
+        Self { seal, node, fence: None, lease: None, is_stale: false, is_reading: true, paths, posts, doing: None }
     }
 
     /// From now on this node leads, or does not.
@@ -75,7 +76,7 @@ impl Mirror {
     }
 
     fn sees(&self) -> bool {
-        self.lease.is_some() && !self.is_stale
+        self.lease.is_some() && !self.is_stale && !self.is_reading
     }
 
     /// Why something that the store has cannot be used.
@@ -223,9 +224,9 @@ impl Machine for Mirror {
         let batch = if self.sees() { self.paths.batch(now, self.fence.is_some()) } else { None };
         let (action, doing) = self.decide(batch)?;
         self.doing = Some(doing);
-        if matches!(action, Action::Read) {
-            // Whatever happens from now on is seen.
-            self.is_stale = false;
+        if matches!(action, Action::Read | Action::Connect) {
+            // What becomes stale from now on is read once more.
+            (self.is_stale, self.is_reading) = (false, true);
         }
         Some(action)
     }
@@ -240,7 +241,7 @@ impl Machine for Mirror {
     }
 
     fn connected(&mut self, lease: Lease, entries: Vec<Entry>) {
-        self.doing = None;
+        (self.doing, self.is_reading) = (None, false);
         if self.lease != Some(lease) {
             self.posts.begin();
         }
@@ -255,7 +256,7 @@ impl Machine for Mirror {
     }
 
     fn lost(&mut self) {
-        (self.lease, self.doing, self.is_stale) = (None, None, true);
+        (self.lease, self.doing, self.is_reading) = (None, None, true);
     }
 
     fn written(&mut self, written: Written) {

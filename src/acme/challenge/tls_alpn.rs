@@ -33,8 +33,7 @@ impl Answer {
         digest: &[u8],
         patience: Duration,
     ) -> Result<Self, String> {
-        let (certificate, key) =
-            certificate(identifier, digest).map_err(|error| format!("no certificate: {error}"))?;
+        let (certificate, key) = certificate(identifier, digest).map_err(|error| format!("no certificate: {error}"))?;
         let (server_name, certificate) = (server_name(identifier), Arc::new(certificate));
         let end = Instant::now() + patience;
         loop {

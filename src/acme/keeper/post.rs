@@ -82,6 +82,8 @@ struct Open {
     house: Arc<House>,
     plans: watch::Sender<Arc<Plan>>,
     lines: HashMap<Arc<str>, Running>,
+    /// What is known since this process leads again is read again.
+    term: i64,
 }
 
 /// A line that runs. Dropping it ends it.
@@ -117,11 +119,12 @@ impl Post {
             self.look(state, &plan);
             return;
         }
-        if self.open.as_ref().is_some_and(|open| open.house.folder.path() != state) {
+        let term = role.map_or(0, |role| role.term);
+        if self.open.as_ref().is_some_and(|open| open.term != term || open.house.folder.path() != state) {
             self.open = None;
         }
         if self.open.is_none() {
-            match self.enter(state, &plan) {
+            match self.enter(state, &plan, term) {
                 Ok(open) => self.open = open,
                 Err(reason) => self.report(reason),
             }
@@ -132,7 +135,7 @@ impl Post {
     }
 
     /// Opens and locks the folder. `None` if another process has locked it.
-    fn enter(&mut self, state: &Path, plan: &Arc<Plan>) -> Result<Option<Open>, String> {
+    fn enter(&mut self, state: &Path, plan: &Arc<Plan>, term: i64) -> Result<Option<Open>, String> {
         let folder = Folder::open(state).map_err(|error| error.to_string())?;
         let folder = match self.tools.share.clone() {
             Some(share) => folder.telling(Told::new(move |path| share.changed(path))),
@@ -152,7 +155,7 @@ impl Post {
         self.tools.board.locked_by(None);
         let (plans, _) = watch::channel(Arc::clone(plan));
         let house = Arc::new(House::new(folder, lock, self.tools.clone()));
-        Ok(Some(Open { house, plans, lines: HashMap::new() }))
+        Ok(Some(Open { house, plans, lines: HashMap::new(), term }))
     }
 
     /// Shows what there is. It is served, but nothing is ordered.

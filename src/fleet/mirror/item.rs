@@ -108,7 +108,10 @@ impl<'de> Deserialize<'de> for Bytes {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let text = Zeroizing::new(String::deserialize(from)?);
         // Without the decoder's own error: it shows a byte of the text.
-        STANDARD.decode(&*text).map(|bytes| Self(Zeroizing::new(bytes))).map_err(|_| de::Error::custom("expected base64"))
+        STANDARD
+            .decode(&*text)
+            .map(|bytes| Self(Zeroizing::new(bytes)))
+            .map_err(|_| de::Error::custom("expected base64"))
     }
 }
 

@@ -223,7 +223,8 @@ impl Paths {
             let Push { path, content, digest: _, stamp } = push;
             size += content.size();
             let is_twice = batch.items.iter().any(|(other, _)| other == path);
-            if batch.taken == MOST || (batch.taken > 0 && size > MOST_BYTES) || is_twice || (stamp.is_none() && !leads) {
+            if batch.taken == MOST || (batch.taken > 0 && size > MOST_BYTES) || is_twice || (stamp.is_none() && !leads)
+            {
                 break;
             }
             let there = self.there.get(path).copied();

@@ -1,0 +1,1 @@
+//! Mirrors over a store.
