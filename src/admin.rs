@@ -103,9 +103,9 @@ impl Admin {
     }
 
     /// From now on, the server shows and changes this state.
-    pub fn ready(&self, control: Control, (acme, lists, fleet): Keepers, pressure: Arc<Pressure>, live: Arc<Registry>) {
+    pub fn ready(&self, control: Control, keepers: Keepers, pressure: Arc<Pressure>, live: Arc<Registry>) {
         // An error would mean that it is already set, but a server starts once in a process.
-        let _ = self.known.process.set(Process { control, acme, lists, fleet, pressure, live });
+        let _ = self.known.process.set(Process { control, keepers, pressure, live });
     }
 
     /// The sockets that this process or its predecessor has bound, with the addresses as configured.

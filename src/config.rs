@@ -17,8 +17,9 @@ use std::sync::Arc;
 
 use located::ConfigError;
 use toml::de::DeTable;
+use validate::Config;
 use validate::fleet::Machine;
-use validate::{Config, Folders};
+use validate::folders::Folders;
 
 use crate::files;
 

@@ -28,7 +28,7 @@
 //! | 10 | `main` | exit codes | cli |
 //! | 9 | `cli` | one file for each verb: run, acme, ca, check, explain, cert, reload, weights, policy, probe, demo, schema … | cli::ca, cli::check, cli::cert, cli::probe, cli::fleet, cli::load, cli::answer, server, acme::reason, acme::settings, admin::request, explain, convert, monitor, reload, sandbox, snapshot, config, tls, observe::log, files, allocator, rights, net, gate, words, causes, member |
 //! | 9 | `cli::ca` | the verbs of a private authority in a folder | cli::answer, authority, acme::settings, tls::certificate::inspect, tls::certificate::x509, files, words |
-//! | 9 | `cli::fleet` | releases of a fleet: published, shown, taken back, removed | cli::check, cli::load, cli::answer, sandbox, config, fleet::drive, fleet::transfer, etcd, fleet, tls, files |
+//! | 9 | `cli::fleet` | releases of a fleet: published, shown, taken back, removed | cli::check, cli::load, cli::answer, sandbox, config, fleet::drive, fleet::transfer, etcd, fleet, tls, files, member |
 //! | 9 | `cli::check` | finds everything that is wrong with a configuration, without opening a socket unless it is asked to fetch lists | cli::cert, cli::load, cli::answer, admin::request, snapshot, route::ways, config, tls, files, warning, state, sandbox, lists::attempt, lists::targets, lists::settings, lists::fetch |
 //! | 9 | `cli::cert` | the certificates of a configuration or of files, as text and JSON | cli::load, cli::answer, snapshot, config, tls |
 //! | 9 | `cli::probe` | what a live server offers, and whether TLS passes through to a backend | cli::load, cli::answer, explain, starttls, tls, files, words |
@@ -68,14 +68,14 @@
 //! | 4 | `config::shown` | `Config` → text, with every key as it is written in a file | config::validate, config::values, config::located, backend, route::index, starttls, tls, observe, limit, acme::settings, labels, lists::settings, files |
 //! | 4 | `config::validate` | `File` → `Config`; all errors at once | config::file, config::values, config::decode, config::located, backend, route::index, starttls, tls, observe, limit, net, acme::settings, credential, words, passphrase, pressure, labels, ja4, lists::settings, lists::url, etcd |
 //! | 4 | `config::file` | the TOML as written, and every default | config::values, config::decode, config::located, backend, route::index, starttls, tls, observe, limit, net, acme::settings, passphrase, pressure, ja4 |
-//! | 4 | `config::values` | the kinds of values of keys | config::decode, backend, tls, observe::access, limit, net, words, acme::settings, credential, passphrase, pressure, ja4 |
+//! | 4 | `config::values` | the kinds of values of keys | config::decode, backend, tls, observe::access, limit, net, words, acme::settings, credential, passphrase, pressure, ja4, lists::url |
 //! | 4 | `config::decode` | TOML tables → values, with the place of every error | config::located, words |
 //! | 4 | `config::located` | values and errors with their places in a file | – |
 //! | 4 | `relay` | bytes both ways after the handshake | tls::record, tls::trust::clients, tls::wire, observe::metrics, net, gate, pressure, live::call |
 //! | 3 | `convert` | configurations of HAProxy, nginx, stunnel and hitch → a configuration of tlsgate, and a list of what it lacks; pure | tls::certificate::name, tls::policy, tls::trust::clients, tls::wire, words |
 //! | 3 | `fleet::drive` | drives one machine of the fleet over etcd: its lease, what it reads, watches and writes | etcd, fleet |
 //! | 3 | `fleet::transfer` | releases ↔ etcd: what is missing is put, what is needed is fetched, all of it verified | etcd, fleet |
-//! | 3 | `etcd` | etcd over its JSON gateway: reads, transactions, leases, watches | fleet, tls::handshake::connect, tls::certificate::certified, tls::certificate::pem, tls::trust::servers, tls::stream, tls::record, files, net, gate |
+//! | 3 | `etcd` | etcd over its JSON gateway: reads, transactions, leases, watches | fleet, tls::handshake::connect, tls::certificate::certified, tls::certificate::pem, tls::trust::servers, tls::trust::roots, tls::stream, tls::record, files, net, gate, causes |
 //! | 3 | `fleet` | releases that several processes share through a store: who proposes, prepares, commits and follows them; pure | tls::crypto |
 //! | 3 | `authority` | a private authority in a folder: issues certificates, revokes them, signs lists | acme::settings, tls::encrypted, tls::certificate::inspect, tls::certificate::certified, tls::certificate::x509, tls::certificate::pem, tls::certificate::name, tls::crypto, state, files, words |
 //! | 3 | `lists::keeper` | keeps lists of revoked certificates: fetches them in time, and keeps the last good ones; its own thread and runtime | lists::attempt, lists::targets, lists::kept, lists::memory, lists::fetch, lists::authorities, lists::schedule, lists::status, lists::settings, lists::trouble, lists::url, acme::clock, tls::trust::lists, tls::certificate::x509, tls::crypto, state, background, files |

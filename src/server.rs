@@ -8,20 +8,19 @@ use thiserror::Error;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
-use crate::acme::keeper::{Handle as Acme, Keeper};
+use crate::acme::keeper::Keeper;
 use crate::acme::responder::Tokens;
 use crate::acme::share::{self, Others, Share};
 use crate::admin;
 use crate::admin::request::token;
-use crate::admin::{Admin, Counted, Purpose};
+use crate::admin::{Admin, Counted, Keepers, Purpose};
 use crate::backend::upkeep::Upkeep;
 use crate::config::located::ConfigError;
 use crate::config::validate::Config;
 use crate::gate::Gate;
-use crate::lists::keeper::{Handle as Lists, Keeper as ListKeeper};
+use crate::lists::keeper::Keeper as ListKeeper;
 use crate::live::registry::Registry;
 use crate::member::orders::Places;
-use crate::member::status::Handle as Fleet;
 use crate::member::{Joining, Member};
 use crate::monitor::{self, Monitor};
 use crate::net::address::Address;
@@ -273,7 +272,8 @@ fn serving(
     let member = joining.map(|(joining, sharing)| Member::start(joining, control.clone(), sharing)).transpose();
     let member = member.map_err(StartError::Worker)?;
     if let Some(admin) = admin {
-        let keepers = (keeper.handle(), lists.handle(), member.as_ref().map(Member::handle));
+        let fleet = member.as_ref().map(Member::handle);
+        let keepers = Keepers { acme: keeper.handle(), lists: lists.handle(), fleet };
         admin.ready(control.clone(), keepers, pressure, live);
     }
     Ok((control, commands, (governor, review, member)))
@@ -349,11 +349,9 @@ fn reading<T: Send + 'static>(
 /// What the admin server shows of what is counted. The text has the counters, then the gauges.
 fn counted(metrics: &Arc<Metrics>, gates: Vec<Arc<Gate>>, pressure: Arc<Pressure>, log: &AccessLog) -> Counted {
     let (lost, counters, same) = (log.lost(), Arc::clone(metrics), Arc::clone(metrics));
-    let exposition = move |control: &Control, (acme, lists, fleet): (&Acme, &Lists, Option<&Fleet>)| {
-        let fleet = fleet.map(Fleet::status);
+    let exposition = move |control: &Control, keepers: &Keepers| {
         let gauges =
-            gauges::text(control, (&acme.status(), &lists.status(), fleet.as_deref()), &gates, &pressure, &lost)
-                .unwrap_or_else(|error| format!("# {error}\n"));
+            gauges::text(control, keepers, &gates, &pressure, &lost).unwrap_or_else(|error| format!("# {error}\n"));
         counters.text() + &gauges
     };
     Counted { exposition: Box::new(exposition), totals: Box::new(move || same.totals()) }

@@ -9,7 +9,7 @@ use std::sync::{Arc, LazyLock};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 use tlsgate::acme::keeper::Keeper;
-use tlsgate::admin::{Admin, Counted, MOST_CONNECTIONS};
+use tlsgate::admin::{Admin, Counted, Keepers, MOST_CONNECTIONS};
 use tlsgate::config;
 use tlsgate::config::located::ConfigError;
 use tlsgate::config::validate::Config;
@@ -119,7 +119,7 @@ fn started() -> SocketAddr {
     let admin = admin.expect("a socket").expect("an admin server");
     admin.ready(
         control,
-        (keeper.handle(), lists.handle()),
+        Keepers { acme: keeper.handle(), lists: lists.handle(), fleet: None },
         Arc::new(Pressure::default()),
         Arc::new(Registry::new(1, 1)),
     );

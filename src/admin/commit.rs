@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::admin::change::{acme as orders, certificates, connections, process, servers, weights};
 use crate::admin::connection::caller::Caller;
-use crate::admin::known::{Process, starting};
+use crate::admin::known::{Keepers, Process, starting};
 use crate::admin::request::answer::Answer;
 use crate::admin::request::paths::Change;
 use crate::admin::shared::Shared;
@@ -57,7 +57,7 @@ pub(super) async fn commit(
 }
 
 async fn changed(shared: &Shared, caller: &Caller, process: Process, asked: &Asked) -> Answer {
-    let Process { control, acme, live, .. } = process;
+    let Process { control, keepers: Keepers { acme, .. }, live, .. } = process;
     let Asked { change, values, query, json, body, .. } = asked;
     // The path's pattern has as many as the change needs.
     let value = |at: usize| values.get(at).map_or("", String::as_str);

@@ -22,13 +22,19 @@ use crate::observe::metrics::Totals;
 use crate::pressure::Pressure;
 use crate::reload::control::Control;
 
-/// Who does what by itself, each with what is known of that.
-pub type Keepers = (Acme, Lists, Option<Fleet>);
+/// Those who do something by themselves, each with what is known of that.
+#[derive(Debug, Clone)]
+pub struct Keepers {
+    pub acme: Acme,
+    pub lists: Lists,
+    /// `None` where this is not a node of a fleet.
+    pub fleet: Option<Fleet>,
+}
 
 /// What is counted, as it is when it is asked for.
 pub struct Counted {
     /// The metrics of a state in the text format of Prometheus.
-    pub exposition: Box<dyn Fn(&Control, (&Acme, &Lists, Option<&Fleet>)) -> String + Send + Sync>,
+    pub exposition: Box<dyn Fn(&Control, &Keepers) -> String + Send + Sync>,
     /// The connections of each listener.
     pub totals: Box<dyn Fn() -> HashMap<String, Totals> + Send + Sync>,
 }
@@ -37,10 +43,8 @@ pub struct Counted {
 #[derive(Debug, Clone)]
 pub(super) struct Process {
     pub(super) control: Control,
-    pub(super) acme: Acme,
-    pub(super) lists: Lists,
-    /// `None` where this is not a node of a fleet.
-    pub(super) fleet: Option<Fleet>,
+    /// Who does what by itself.
+    pub(super) keepers: Keepers,
     pub(super) pressure: Arc<Pressure>,
     /// The open connections.
     pub(super) live: Arc<Registry>,
@@ -74,9 +78,8 @@ impl Known {
     }
 
     /// The metrics of that state. It takes a while with many servers.
-    pub(super) fn exposition(&self, Process { control, acme, lists, fleet, .. }: &Process) -> Answer {
-        let text = (self.counted.exposition)(control, (acme, lists, fleet.as_ref()))
-            + &self.audit.metrics(&self.permits, &self.probes);
+    pub(super) fn exposition(&self, Process { control, keepers, .. }: &Process) -> Answer {
+        let text = (self.counted.exposition)(control, keepers) + &self.audit.metrics(&self.permits, &self.probes);
         Answer::text("text/plain; version=0.0.4; charset=utf-8", text)
     }
 }

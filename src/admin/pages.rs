@@ -15,7 +15,7 @@ use crate::admin::commit;
 use crate::admin::connection::caller::Caller;
 use crate::admin::connection::permits::{Doing, Permit};
 use crate::admin::entering::{self, Guest};
-use crate::admin::known::Process;
+use crate::admin::known::{Keepers, Process};
 use crate::admin::page::assets::Asset;
 use crate::admin::page::form::Form;
 use crate::admin::page::open;
@@ -110,7 +110,7 @@ async fn shown(shared: Arc<Shared>, guest: Guest, process: Process, query: Optio
         // Only now, since it is shown once: the page may be refused, or its client may go away, before its turn.
         let note = guest.cookie.as_ref().and_then(|cookie| all.sessions.take(cookie));
         let viewer = Viewer { may_sign_in: guest.entrance != Entrance::Closed, signed: guest.signed, note };
-        let Process { control, acme, lists, fleet, pressure, .. } = &process;
+        let Process { control, keepers: Keepers { acme, lists, fleet }, pressure, .. } = &process;
         let status = control.status.borrow().clone();
         let snapshot = control.current.load();
         let (acme, lists, totals) = (acme.status(), lists.status(), (known.counted.totals)());

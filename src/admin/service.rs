@@ -15,7 +15,7 @@ use crate::admin::connection::door::Door;
 use crate::admin::connection::permits::{Doing, Permit};
 use crate::admin::connection::secure::Failure;
 use crate::admin::connection::serve::Handler;
-use crate::admin::known::{Known, Process, starting};
+use crate::admin::known::{Keepers, Known, Process, starting};
 use crate::admin::pages;
 use crate::admin::request::answer::Answer;
 use crate::admin::request::body::Wanted;
@@ -154,7 +154,7 @@ async fn show(shared: &Shared, view: View) -> Answer {
 
 /// Renders a view. It may take a while, so it does not run on the thread that answers.
 fn rendered(known: &Known, process: &Process, view: View) -> Answer {
-    let Process { control, acme, lists, fleet, pressure, .. } = process;
+    let Process { control, keepers: Keepers { acme, lists, fleet }, pressure, .. } = process;
     let status = control.status.borrow().clone();
     let snapshot = control.current.load();
     match view {

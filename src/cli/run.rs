@@ -15,7 +15,6 @@ use crate::files;
 use crate::monitor::successor;
 use crate::observe::log;
 use crate::reload::build::Origin;
-use crate::reload::job::Job;
 use crate::rights::ids::Ids;
 use crate::sandbox;
 use crate::sandbox::floor::Floor;
@@ -27,8 +26,10 @@ use crate::tls::certificate::source::Source;
 use crate::tls::token;
 
 mod fleet;
+mod waiting;
 
 use fleet::Begun;
+use waiting::waited_for;
 
 /// Where the configuration is.
 #[derive(Debug, Clone)]
@@ -44,7 +45,7 @@ pub(super) fn run(from: From) -> ExitCode {
     // Before there is another thread: it changes the environment.
     let activated = match Activated::receive() {
         Ok(activated) => activated,
-        Err(error) => return failed(path, &error.into()),
+        Err(error) => return failed(&from, &error.into()),
     };
     // First, so that a signal also ends the wait for a file.
     let mut signals = match Signals::listen() {
@@ -60,7 +61,7 @@ pub(super) fn run(from: From) -> ExitCode {
     };
     let Loaded { origin, config, begun, user, plan, risks, owners } = match loaded {
         Ok(loaded) => loaded,
-        Err(error) => return failed(path, &error),
+        Err(error) => return failed(&from, &error),
     };
     // A process that can change what its successors obey would get back what it gives up.
     let again = matches!(origin, Origin::File(_) | Origin::Release(_)) && (user.is_none() || risks.is_empty());
@@ -92,7 +93,7 @@ pub(super) fn run(from: From) -> ExitCode {
     let confined = entered.restricts_files().then(|| Arc::new(plan));
     let joining = match begun.map(|begun| begun.kept(&mut signals)).transpose() {
         Ok(joining) => joining,
-        Err(error) => return failed(path, &error),
+        Err(error) => return failed(&from, &error),
     };
     let started = Server::start(origin, config, joining, (monitor, activated, confined), &mut signals);
     let ended = started.map(|server| {
@@ -102,7 +103,7 @@ pub(super) fn run(from: From) -> ExitCode {
     match ended {
         Ok(Ended::Orderly) => ExitCode::SUCCESS,
         Ok(Ended::DeadlinePassed) => CUT.into(),
-        Err(error) => failed(path, &error),
+        Err(error) => failed(&from, &error),
     }
 }
 
@@ -162,18 +163,6 @@ fn loaded(
     Ok(Loaded { origin, config, begun, user, plan, risks, owners })
 }
 
-/// Does work that reads files, unless a signal comes first.
-fn waited_for<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Vec<ConfigError>> + Send + 'static,
-    signals: &mut Signals,
-) -> Result<T, StartError> {
-    let mut job = Job::start("start", work).map_err(StartError::Worker)?;
-    match signals.wait_for(&mut job) {
-        Some(done) => done.map_err(StartError::Lost)?.map_err(StartError::Config),
-        None => Err(StartError::Stopped),
-    }
-}
-
 /// Loads the modules of tokens: a process that has given up its rights can load none.
 fn modules_are_loaded(config: &Config) -> Result<(), Vec<ConfigError>> {
     let load = |source: &Located<Source>| {
@@ -192,13 +181,16 @@ fn floor_is_kept(config: &Config, user: Option<&Ids>) -> Result<(), ConfigError>
 }
 
 /// Reports why the start failed, and returns the exit code.
-fn failed(path: &Path, error: &StartError) -> ExitCode {
+fn failed(from: &From, error: &StartError) -> ExitCode {
     // A signal during the start is an orderly end, as it is later.
     if matches!(error, StartError::Stopped) {
         return ExitCode::SUCCESS;
     }
     for line in error.to_string().lines() {
-        complain(&format!("{}: {line}", path.display()));
+        match from {
+            From::Fleet(path) => fleet::complain_of(path, line),
+            From::File(path) => complain(&format!("{}: {line}", path.display())),
+        }
     }
     FAILED.into()
 }

@@ -1,13 +1,13 @@
 //! `File` → `Config`: checks how keys depend on each other, and reports all errors together. A `Config` is valid as far as
 //! that can be known without opening a file or a socket. Must not know: how the text was read.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::acme::settings::Settings as Acme;
 use crate::backend::discover::settings::Settings as Resolver;
 use crate::config::file::File;
-use crate::config::located::{ConfigError, Located, Position, Text};
+use crate::config::located::{ConfigError, Located};
 use crate::lists::settings::Settings as Crl;
 use crate::tls::policy::Policy;
 
@@ -19,6 +19,7 @@ pub mod bounds;
 pub mod client_auth;
 pub mod crl;
 pub mod fleet;
+pub mod folders;
 pub mod health;
 pub mod keys;
 pub mod limits;
@@ -44,6 +45,7 @@ use admin::Admin;
 use backend::Backend;
 use bounds::Bounds;
 use fleet::Fleet;
+use folders::Folders;
 use keys::Keys;
 use listener::{Listener, Listeners};
 use log::Log;
@@ -81,25 +83,6 @@ pub struct Config {
     pub warnings: Vec<String>,
     /// `None` where the configuration is not that of a fleet.
     pub fleet: Option<Arc<Fleet>>,
-}
-
-/// From where relative paths start.
-#[derive(Debug, Clone, Copy)]
-pub struct Folders<'p> {
-    /// Those of the configuration itself.
-    pub configuration: &'p Path,
-    /// Those of what a machine of a fleet has of its own.
-    pub machine: &'p Path,
-}
-
-impl<'p> Folders<'p> {
-    /// For what is written there.
-    fn of(self, place: Position) -> &'p Path {
-        match place.text {
-            Text::Configuration => self.configuration,
-            Text::Machine => self.machine,
-        }
-    }
 }
 
 /// Validates.

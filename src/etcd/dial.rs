@@ -4,8 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use rustls::RootCertStore;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
@@ -18,6 +17,7 @@ use crate::tls::certificate::pem;
 use crate::tls::handshake::connect::{Alpn, Connector, Terms};
 use crate::tls::record::Layer;
 use crate::tls::stream::TlsStream;
+use crate::tls::trust::roots;
 use crate::tls::trust::servers::Trust;
 
 /// What HTTP runs over.
@@ -53,7 +53,8 @@ pub(super) fn check(settings: &Settings, endpoints: &[Endpoint]) -> Result<(), S
 fn connector(settings: &Settings, host: &str) -> Result<Connector, String> {
     let name = ServerName::try_from(host.to_owned()).map_err(|_| format!("{host:?} cannot be the name of a server"))?;
     let identity = settings.identity.as_ref().map(|(certificate, key)| identity(certificate, key)).transpose()?;
-    let trust = Trust { roots: roots(settings)?, ..Trust::default() };
+    let roots = roots::of(settings.ca.as_deref()).map_err(|none| none.under("ca"))?;
+    let trust = Trust { roots, ..Trust::default() };
     let connector = Connector::new(Terms {
         policy: None,
         trust: &trust,
@@ -80,25 +81,4 @@ fn identity(certificate: &Path, key: &Path) -> Result<Certificate, String> {
 fn read(path: &Path) -> Result<files::Contents, String> {
     files::read(path, files::LARGEST_CERTIFICATES)
         .map_err(|error| format!("{}: {}", path.display(), files::reason(&error)))
-}
-
-/// Whom to trust: at least one certificate, since none would mean everybody.
-fn roots(settings: &Settings) -> Result<Vec<CertificateDer<'static>>, String> {
-    let Some(file) = &settings.ca else { return system() };
-    let found = pem::read_certificates(&read(file)?.bytes).map_err(|error| format!("{}: {error}", file.display()))?;
-    match found.certificates.is_empty() {
-        true => Err(format!("{}: found no certificate, expected at least one", file.display())),
-        false => Ok(found.certificates),
-    }
-}
-
-fn system() -> Result<Vec<CertificateDer<'static>>, String> {
-    let found = rustls_native_certs::load_native_certs();
-    // Large collections contain old certificates that rustls rejects. One of them must not make the others useless.
-    let accepted = |one: &CertificateDer<'static>| RootCertStore::empty().add(one.clone()).is_ok();
-    let usable: Vec<_> = found.certs.into_iter().filter(accepted).collect();
-    match usable.is_empty() {
-        true => Err("the system has no roots: the key \"ca\" can name a file of them".to_owned()),
-        false => Ok(usable),
-    }
 }

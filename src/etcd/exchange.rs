@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use super::dial::dial;
 use super::settings::{Endpoint, Settings};
-use super::trouble::chain;
+use crate::causes;
 
 /// Connections that are open and not in use.
 #[derive(Default)]
@@ -101,10 +101,10 @@ impl Pool {
         let request = request(endpoint, question).map_err(|why| lost(false, why))?;
         let whole = async {
             let sent = connection.sender.try_send_request(request).await;
-            let response = sent.map_err(|error| lost(error.message().is_none(), chain(error.error())))?;
+            let response = sent.map_err(|error| lost(error.message().is_none(), causes::of(error.error())))?;
             let status = response.status();
             let body = Limited::new(response.into_body(), LARGEST).collect().await;
-            let body = body.map_err(|error| lost(true, chain(error.as_ref())))?;
+            let body = body.map_err(|error| lost(true, causes::of(error.as_ref())))?;
             Ok(Answer { status, body: body.to_bytes() })
         };
         let answer = timeout(question.limit, whole).await.unwrap_or_else(|_| Err(late(question.limit, true)));
@@ -139,7 +139,7 @@ pub(super) async fn open(
     let request = request(endpoint, question).map_err(|why| lost(false, why))?;
     let sent = timeout(question.limit, sender.send_request(request)).await;
     let sent = sent.map_err(|_| late(question.limit, true))?;
-    let response = sent.map_err(|error| lost(true, chain(&error)))?;
+    let response = sent.map_err(|error| lost(true, causes::of(&error)))?;
     Ok(Arriving { response, _driver: driver })
 }
 
@@ -162,7 +162,7 @@ async fn connect(
     let mut builder = http1::Builder::new();
     builder.max_buf_size(BUFFER);
     let shaken = builder.handshake(TokioIo::new(stream)).await;
-    let (sender, connection) = shaken.map_err(|error| lost(false, chain(&error)))?;
+    let (sender, connection) = shaken.map_err(|error| lost(false, causes::of(&error)))?;
     let driver = Driver(tokio::spawn(async move {
         // The request gets the error.
         let _ = connection.await;

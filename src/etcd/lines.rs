@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 
 use super::exchange::Arriving;
 use super::message::Streamed;
-use super::trouble::chain;
+use crate::causes;
 
 pub(super) struct Lines {
     arriving: Arriving,
@@ -33,7 +33,7 @@ impl Lines {
                     }
                     self.buffer.extend_from_slice(&data);
                 }
-                Some(Err(error)) => return Err(chain(&error)),
+                Some(Err(error)) => return Err(causes::of(&error)),
                 None => return Err("it has ended the stream".into()),
             }
         }

@@ -1,7 +1,5 @@
 //! Why etcd did not do what it was asked for, in words. Must not know: how it is reached.
 
-use std::error::Error;
-
 /// Why etcd did not do what it was asked for: for people; names the member.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Trouble {
@@ -17,19 +15,4 @@ pub enum Trouble {
     /// What is to be watched was compacted away, or the store is not the one that it was (restored from a backup): read again.
     #[error("{0}")]
     Restart(String),
-}
-
-/// An error with its causes.
-pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut texts: Vec<String> = Vec::new();
-    let mut next = Some(error);
-    while let Some(error) = next {
-        let text = error.to_string();
-        // Some errors repeat the text of their source.
-        if !texts.iter().any(|before| before.ends_with(&text)) {
-            texts.push(text);
-        }
-        next = error.source();
-    }
-    texts.join(": ")
 }

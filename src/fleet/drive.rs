@@ -62,7 +62,9 @@ pub async fn drive<M: Machine + Send, H: Hands<M>>(
             }
             continue;
         };
-        let job = perform(action, etcd, hands, machine.watched(), link.lease());
+        // Who connects anew has lost its place, and may still have the lease: what was put with it goes.
+        let lease = if action == Action::Connect { link.lose() } else { link.lease() };
+        let job = perform(action, etcd, hands, machine.watched(), lease);
         let Some(outcome) = attend(machine, &mut link, pin!(job), stop.as_mut()).await else { break };
         report(machine, &mut link, etcd, outcome);
     }
@@ -84,7 +86,12 @@ fn next<M: Machine>(machine: &mut M, link: &mut Link) -> Option<Action> {
         return Some(Action::Read);
     }
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
-    machine.next(u64::try_from(now).unwrap_or(u64::MAX))
+    let action = machine.next(u64::try_from(now).unwrap_or(u64::MAX));
+    if action.is_none() {
+        // What could not be written is not needed any more.
+        link.wrote();
+    }
+    action
 }
 
 /// What has become of an action.
@@ -114,7 +121,7 @@ async fn perform<M: Machine, H: Hands<M>>(
     lease: Option<Lease>,
 ) -> Outcome {
     match action {
-        Action::Connect => match connect(etcd, &watched).await {
+        Action::Connect => match connect(etcd, &watched, lease).await {
             Ok((lease, asked, read)) => Outcome::Connected { lease, asked, read: Box::new(read) },
             Err(trouble) => Outcome::NotConnected(Action::Connect, trouble),
         },
@@ -142,7 +149,10 @@ async fn perform<M: Machine, H: Hands<M>>(
     }
 }
 
-async fn connect(etcd: &Etcd, watched: &[String]) -> Result<(Lease, Instant, Read), Trouble> {
+async fn connect(etcd: &Etcd, watched: &[String], old: Option<Lease>) -> Result<(Lease, Instant, Read), Trouble> {
+    if let Some(old) = old {
+        let _ = timeout(FAREWELL, etcd.revoke(old)).await;
+    }
     let asked = Instant::now();
     let lease = etcd.grant(TTL).await?;
     match read(etcd, watched).await {

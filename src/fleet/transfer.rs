@@ -3,6 +3,9 @@
 //! Must not know: what files mean.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::future::Future;
+
+use tokio::time::{Duration, Instant, sleep};
 
 use crate::etcd::{Etcd, Trouble};
 use crate::fleet::key;
@@ -37,7 +40,11 @@ pub async fn put(etcd: &Etcd, parts: &Parts, files: &BTreeMap<String, Vec<u8>>) 
     let mut cost = Cost::default();
     for _ in 0..ATTEMPTS {
         let generation = generation(etcd).await?;
-        let missing = tree.missing(etcd).await?;
+        let missing = match tree.missing(etcd).await {
+            // The store was restored from a backup.
+            Err(TransferError::Etcd(Trouble::Restart(_))) => continue,
+            missing => missing?,
+        };
         let are_put = tree.put(etcd, parts, generation, &missing, &mut cost).await?;
         if are_put && self::generation(etcd).await? == generation {
             return Ok((Root(tree.root.0), cost));
@@ -47,7 +54,8 @@ pub async fn put(etcd: &Etcd, parts: &Parts, files: &BTreeMap<String, Vec<u8>>) 
 }
 
 async fn generation(etcd: &Etcd) -> Result<Revision, Trouble> {
-    let found = etcd.get(&[key::PARTS_GENERATION.to_owned()]).await?;
+    let keys = [key::PARTS_GENERATION.to_owned()];
+    let found = patiently(|| etcd.get(&keys)).await?;
     Ok(found.first().map_or(0, |entry| entry.revision))
 }
 
@@ -111,7 +119,8 @@ impl Tree {
                 values.push((key::part(name), sealed));
             }
             let bytes: usize = values.iter().map(|(_, sealed)| sealed.len()).sum();
-            if !etcd.put_while(&[(key::PARTS_GENERATION.to_owned(), generation)], values).await? {
+            let when = [(key::PARTS_GENERATION.to_owned(), generation)];
+            if !patiently(|| etcd.put_while(&when, values.clone())).await? {
                 return Ok(false);
             }
             cost.parts += some.len();
@@ -123,7 +132,7 @@ impl Tree {
 
 async fn absent(etcd: &Etcd, names: BTreeSet<PartName>) -> Result<BTreeSet<PartName>, Trouble> {
     let keys: Vec<String> = names.iter().map(key::part).collect();
-    let there: BTreeSet<String> = etcd.existing(&keys).await?.into_iter().collect();
+    let there: BTreeSet<String> = patiently(|| etcd.existing(&keys)).await?.into_iter().collect();
     Ok(names.into_iter().filter(|name| !there.contains(&key::part(name))).collect())
 }
 
@@ -149,7 +158,12 @@ pub async fn get(
             }
         }
         for names in absent.chunks(AT_ONCE) {
-            for (name, content) in fetched(etcd, parts, names).await? {
+            let found = match fetched(etcd, parts, names).await {
+                // Each part proves itself, whatever store it comes from.
+                Err(TransferError::Etcd(Trouble::Restart(_))) => fetched(etcd, parts, names).await,
+                found => found,
+            };
+            for (name, content) in found? {
                 bytes = bytes.saturating_add(content.len() as u64);
                 reader.take(&name, content).map_err(|error| release(&error))?;
             }
@@ -164,7 +178,7 @@ pub async fn get(
 async fn fetched(etcd: &Etcd, parts: &Parts, names: &[PartName]) -> Result<Vec<(PartName, Vec<u8>)>, TransferError> {
     let keys: Vec<String> = names.iter().map(key::part).collect();
     let mut there: HashMap<String, Vec<u8>> = HashMap::new();
-    for entry in etcd.get(&keys).await? {
+    for entry in patiently(|| etcd.get(&keys)).await? {
         there.insert(entry.key, entry.value.unwrap_or_default());
     }
     let open = |name: &PartName| {
@@ -175,6 +189,25 @@ async fn fetched(etcd: &Etcd, parts: &Parts, names: &[PartName]) -> Result<Vec<(
     };
     names.iter().map(open).collect()
 }
+
+/// Asks again for a while: members that have just lost their leader elect another one, and no release should fail for that.
+async fn patiently<T, F: Future<Output = Result<T, Trouble>>>(mut ask: impl FnMut() -> F) -> Result<T, Trouble> {
+    let (end, mut pause) = (Instant::now() + PATIENCE, FIRST_PAUSE);
+    loop {
+        match ask().await {
+            Err(Trouble::Unreachable(_)) if Instant::now() + pause < end => sleep(pause).await,
+            result => return result,
+        }
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// How long etcd may be without a leader.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// Parts that are sealed, put or fetched together: 16 MiB at most.
 const AT_ONCE: usize = 64;

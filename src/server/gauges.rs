@@ -7,15 +7,13 @@ use std::sync::atomic::Ordering;
 
 use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder};
 
-use crate::acme;
-use crate::acme::status::State;
+use crate::acme::status::{State, Status as Acme};
+use crate::admin::Keepers;
 use crate::gate::Gate;
-use crate::lists;
-use crate::member;
 use crate::observe::access::log::Lost;
 use crate::pressure::{self, Pressure};
 use crate::reload::control::Control;
-use crate::server;
+use crate::server::fleet;
 use crate::server::info;
 use crate::server::revocation;
 use crate::snapshot::Snapshot;
@@ -26,7 +24,7 @@ use crate::words::Words;
 /// These metrics in the text format of Prometheus, version 0.0.4, without series of what no longer exists.
 pub(super) fn text(
     control: &Control,
-    (acme, lists, fleet): (&acme::status::Status, &lists::status::Status, Option<&member::status::Status>),
+    keepers: &Keepers,
     gates: &[Arc<Gate>],
     pressure: &Pressure,
     lost: &Lost,
@@ -37,9 +35,9 @@ pub(super) fn text(
     state(&registry, control)?;
     handshakes(&registry, gates)?;
     limits(&registry, pressure)?;
-    self::acme(&registry, acme)?;
-    revocation::metrics(&registry, lists, control.current.load().list_files())?;
-    fleet.map_or(Ok(()), |fleet| server::fleet::metrics(&registry, fleet))?;
+    acme(&registry, &keepers.acme.status())?;
+    revocation::metrics(&registry, &keepers.lists.status(), control.current.load().list_files())?;
+    keepers.fleet.as_ref().map_or(Ok(()), |node| fleet::metrics(&registry, &node.status()))?;
     let dropped = counter(&registry, "access_log_dropped_total", "Access-log lines that could not be written.", &[])?;
     dropped.with_label_values::<&str>(&[]).inc_by(lost.count());
     let mut families = registry.gather();
@@ -204,7 +202,7 @@ fn limits(registry: &Registry, pressure: &Pressure) -> Result<(), prometheus::Er
 }
 
 /// What becomes of the certificates that authorities issue.
-fn acme(registry: &Registry, status: &acme::status::Status) -> Result<(), prometheus::Error> {
+fn acme(registry: &Registry, status: &Acme) -> Result<(), prometheus::Error> {
     let renewals =
         counter(registry, "acme_renewals_total", "Orders of certificates, by result.", &["authority", "result"])?;
     let requests = counter(registry, "acme_requests_total", "Requests to an authority.", &["authority"])?;

@@ -1,3 +1,4 @@
 //! Many machines that share releases through etcd.
 
+mod node;
 mod verbs;

@@ -117,14 +117,14 @@ fn command(config: &Path) -> Command {
 }
 
 /// Makes the user that the program becomes the owner of a path and of all below it.
-fn give(path: &Path) {
+pub(crate) fn give(path: &Path) {
     if is_root() {
         let given = tool::run("chown", &["-R", "nobody", path.to_str().unwrap()], b"");
         assert!(given.status.success(), "{}", tool::shown(&given));
     }
 }
 
-fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
 }
 

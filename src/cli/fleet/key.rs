@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 
 use crate::cli::answer::print::{complain, say};
 use crate::files;
+use crate::fleet::secret;
 use crate::tls::crypto::random;
 
 #[derive(Debug, Subcommand)]
@@ -72,12 +73,6 @@ pub(super) fn key(verb: &Verb) -> Result<ExitCode, String> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The secrets of a file, decoded; the first seals.
-pub(super) fn read(path: &Path) -> Result<Vec<Zeroizing<Vec<u8>>>, String> {
-    let decode = |line: &Zeroizing<String>| decoded(line).ok_or_else(|| unexpected(path));
-    texts(path)?.iter().map(decode).collect()
-}
-
 fn new() -> Result<Zeroizing<String>, String> {
     let mut bytes = Zeroizing::new([0_u8; 32]);
     if !random(&mut *bytes) {
@@ -96,29 +91,11 @@ fn lines<const N: usize>(path: &Path) -> Result<[Zeroizing<String>; N], String> 
 fn texts(path: &Path) -> Result<Vec<Zeroizing<String>>, String> {
     let secret = files::read_secret(path).map_err(|error| format!("{}: {}", path.display(), files::reason(&error)))?;
     if secret.exposed {
-        complain(&format!("warning: {}: everybody can read the fleet's secret (chmod 600)", path.display()));
+        complain(&format!("warning: {}: everybody can read the fleet's secret", path.display()));
     }
+    secret::parse(&secret.text).map_err(|error| format!("{}: {error}", path.display()))?;
     let lines = secret.text.lines().map(str::trim).filter(|line| !line.is_empty());
-    let lines: Vec<_> = lines.map(|line| Zeroizing::new(line.to_owned())).collect();
-    let is_good = (1..=2).contains(&lines.len()) && lines.iter().all(|line| decoded(line).is_some());
-    if is_good { Ok(lines) } else { Err(unexpected(path)) }
-}
-
-fn unexpected(path: &Path) -> String {
-    format!(
-        "{}: expected one line or two, each with a secret of 64 hexadecimal digits (tlsgate fleet key new)",
-        path.display()
-    )
-}
-
-fn decoded(line: &str) -> Option<Zeroizing<Vec<u8>>> {
-    let digits = line.as_bytes();
-    if digits.len() != 64 {
-        return None;
-    }
-    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    let byte = |pair: &[u8]| Some(digit(*pair.first()?)? << 4 | digit(*pair.get(1)?)?);
-    Some(Zeroizing::new(digits.chunks(2).map(byte).collect::<Option<Vec<u8>>>()?))
+    Ok(lines.map(|line| Zeroizing::new(line.to_owned())).collect())
 }
 
 /// Writes a file that does not exist.
@@ -167,19 +144,19 @@ mod tests {
         let path = folder.path().join("fleet.key");
         key(&Verb::New { out: Some(path.clone()) }).unwrap();
         assert_eq!(mode(&path), 0o600);
-        let old = read(&path).unwrap();
-        assert_eq!((old.len(), old[0].len()), (1, 32));
+        let old = texts(&path).unwrap();
+        assert_eq!((old.len(), old[0].len()), (1, 64));
         assert!(key(&Verb::New { out: Some(path.clone()) }).unwrap_err().contains("cannot be written"));
         assert!(key(&Verb::Drop { file: path.clone() }).unwrap_err().contains("found 1 secrets, expected 2"));
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
         key(&Verb::Add { file: path.clone() }).unwrap();
-        let both = read(&path).unwrap();
+        let both = texts(&path).unwrap();
         assert_eq!((both.len(), &both[0]), (2, &old[0]));
         assert!(key(&Verb::Add { file: path.clone() }).unwrap_err().contains("found 2 secrets, expected 1"));
         key(&Verb::Promote { file: path.clone() }).unwrap();
-        assert_eq!(read(&path).unwrap(), [both[1].clone(), both[0].clone()]);
+        assert_eq!(texts(&path).unwrap(), [both[1].clone(), both[0].clone()]);
         key(&Verb::Drop { file: path.clone() }).unwrap();
-        assert_eq!(read(&path).unwrap(), [both[1].clone()]);
+        assert_eq!(texts(&path).unwrap(), [both[1].clone()]);
         assert_eq!(mode(&path), 0o640);
     }
 
@@ -188,15 +165,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("fleet.key");
         let good = "0123456789abcdef".repeat(4);
-        for wrong in ["", "\n", "abc", &good[1..], &format!("{good}\n{good}\n{good}\n"), &good.replace('0', "g")] {
+        for wrong in ["", "abc", &good[1..], &good.replace('0', "g")] {
             fs::write(&path, wrong).unwrap();
-            let message = read(&path).unwrap_err();
-            assert!(message.contains("64 hexadecimal digits"), "{message}");
-            assert!(!message.contains("23456"), "{message}");
+            let message = texts(&path).unwrap_err();
+            assert!(message.contains("fleet.key: ") && !message.contains("23456"), "{message}");
         }
-        fs::write(&path, format!("\n {good} \n\n{}\n", good.to_uppercase())).unwrap();
-        let read = read(&path).unwrap();
-        assert_eq!((read.len(), read[0][..2].to_vec()), (2, vec![0x01, 0x23]));
-        assert!(super::read(&folder.path().join("absent")).unwrap_err().contains("no such file"));
+        fs::write(&path, format!("\n {good} \n\n{}\n", good.replace('0', "f"))).unwrap();
+        assert_eq!(texts(&path).unwrap().len(), 2);
+        assert!(texts(&folder.path().join("absent")).unwrap_err().contains("no such file"));
     }
 }

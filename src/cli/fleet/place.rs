@@ -1,22 +1,20 @@
 //! Where a fleet is: `fleet.toml` → etcd, opened with the fleet's secrets. Must not know: what a verb does there.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use clap::Args;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use zeroize::Zeroizing;
 
-use super::key;
+use crate::cli::answer::print::complain;
 use crate::cli::load::reading;
+use crate::config;
 use crate::config::located::ConfigError;
-use crate::etcd::{Etcd, Settings};
-use crate::files;
+use crate::etcd::Etcd;
 use crate::fleet::part::Parts;
 use crate::fleet::seal::Seal;
 use crate::fleet::store::{Change, Entry, Revision, Transaction};
+use crate::member::secrets;
 
 /// The file of every verb.
 #[derive(Debug, Args)]
@@ -30,7 +28,7 @@ pub(super) struct Place {
 pub(super) struct Store {
     pub(super) etcd: Etcd,
     pub(super) seal: Arc<Seal>,
-    pub(super) parts: Parts,
+    pub(super) parts: Arc<Parts>,
     /// The file of the secrets, for messages.
     secrets: PathBuf,
 }
@@ -47,14 +45,18 @@ impl Place {
     /// Reads the file and the secrets.
     pub(super) fn open(&self) -> Result<Store, String> {
         let path = self.fleet.clone();
-        let read = reading(move || settings(&path).map_err(|message| vec![in_file(&path, message)]));
-        let (settings, secrets, lines) = read.map_err(|errors| several(&errors))?;
-        let lines: Vec<&[u8]> = lines.iter().map(|line| line.as_slice()).collect();
-        let unusable = |error| format!("{}: {error}", secrets.display());
-        let seal = Arc::new(Seal::new(&lines).map_err(unusable)?);
-        let parts = Parts::new(&lines).map_err(unusable)?;
-        let etcd = Etcd::new(&settings).map_err(|trouble| trouble.to_string())?;
-        Ok(Store { etcd, seal, parts, secrets })
+        let read = reading(move || {
+            let fleet = config::load_machine(&path)?.fleet;
+            let secrets = secrets::read(&fleet.secret_file).map_err(|error| vec![error])?;
+            Ok((fleet, secrets))
+        });
+        let (fleet, secrets) = read.map_err(|errors| several(&errors))?;
+        let file = fleet.secret_file.value.clone();
+        if secrets.exposed {
+            complain(&format!("warning: {}: everybody can read the fleet's secret", file.display()));
+        }
+        let etcd = Etcd::new(&fleet.etcd).map_err(|trouble| trouble.to_string())?;
+        Ok(Store { etcd, seal: secrets.seal, parts: secrets.parts, secrets: file })
     }
 }
 
@@ -124,62 +126,6 @@ pub(super) fn wait_for<T>(work: impl Future<Output = Result<T, String>>) -> Resu
     runtime.map_err(|error| format!("cannot start: {error}"))?.block_on(work)
 }
 
-fn in_file(path: &Path, message: String) -> ConfigError {
-    ConfigError { path: path.display().to_string(), position: None, message }
-}
-
-pub(super) fn several(errors: &[ConfigError]) -> String {
+fn several(errors: &[ConfigError]) -> String {
     errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\nerror: ")
-}
-
-#[derive(Deserialize)]
-struct File {
-    fleet: Table,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Table {
-    #[serde(rename = "node")]
-    _node: Option<String>,
-    etcd: Vec<String>,
-    #[serde(default = "prefix")]
-    prefix: String,
-    ca: Option<PathBuf>,
-    cert: Option<PathBuf>,
-    key: Option<PathBuf>,
-    username: Option<String>,
-    password_file: Option<PathBuf>,
-    secret_file: PathBuf,
-    #[serde(default = "timeout")]
-    timeout: String,
-}
-
-fn prefix() -> String {
-    "/tlsgate".into()
-}
-
-fn timeout() -> String {
-    "5s".into()
-}
-
-type Read = (Settings, PathBuf, Vec<Zeroizing<Vec<u8>>>);
-
-fn settings(path: &Path) -> Result<Read, String> {
-    let unreadable = |error: &std::io::Error| format!("cannot be read: {}", files::reason(error));
-    let text = files::read_text(path, files::LARGEST_CONFIGURATION).map_err(|error| unreadable(&error))?;
-    let File { fleet } = toml::from_str(&text).map_err(|error| error.to_string().trim_end().to_owned())?;
-    let folder = path.parent().unwrap_or(Path::new(""));
-    let below = |file: PathBuf| folder.join(file);
-    let settings = Settings {
-        endpoints: fleet.etcd,
-        prefix: fleet.prefix.trim_end_matches('/').to_owned(),
-        ca: fleet.ca.map(below),
-        identity: fleet.cert.map(|cert| (below(cert.clone()), below(fleet.key.unwrap_or(cert)))),
-        user: fleet.username.zip(fleet.password_file).map(|(user, file)| (user, below(file))),
-        timeout: humantime::parse_duration(&fleet.timeout).unwrap_or(Duration::from_secs(5)),
-    };
-    let secrets = below(fleet.secret_file);
-    let lines = key::read(&secrets)?;
-    Ok((settings, secrets, lines))
 }

@@ -6,6 +6,7 @@ use std::sync::mpsc;
 use std::thread;
 
 use crate::cli::answer::print::complain;
+use crate::cli::run::waiting::waited_for;
 use crate::config;
 use crate::config::located::ConfigError;
 use crate::config::validate::Config;
@@ -35,6 +36,15 @@ pub(super) fn begin(path: &Path, signals: &mut Signals) -> Result<Begun, StartEr
     Ok(Begun { machine, secrets, first })
 }
 
+/// Reports what is wrong, with the file that it is about.
+pub(super) fn complain_of(path: &Path, error: &str) {
+    match error.strip_prefix("fleet.toml, ") {
+        Some(error) => complain(&format!("{}: {error}", path.display())),
+        None if error.starts_with("line ") => complain(&format!("tlsgate.toml of the release: {error}")),
+        None => complain(&format!("{}: {error}", path.display())),
+    }
+}
+
 type Kept = (Machine, Secrets, Option<First>);
 
 fn kept(path: PathBuf, signals: &mut Signals) -> Result<Kept, StartError> {
@@ -50,7 +60,7 @@ fn kept(path: PathBuf, signals: &mut Signals) -> Result<Kept, StartError> {
         });
         Ok((machine, secrets, kept))
     };
-    super::waited_for(work, signals)
+    waited_for(work, signals)
 }
 
 fn awaited(machine: &Machine, secrets: &Secrets, signals: &mut Signals) -> Result<First, StartError> {
@@ -102,11 +112,14 @@ impl Begun {
     pub(super) fn kept(self, signals: &mut Signals) -> Result<Joining, StartError> {
         let Self { machine, secrets, mut first } = self;
         let work = move || {
+            // Whom the process has become has to read both again with each reload.
+            config::load_machine(&machine.fleet.path)?;
+            secrets::read(&machine.fleet.secret_file).map_err(|error| vec![error])?;
             let kept = first.keep(&machine.fleet, &secrets);
             let failed = |message| vec![ConfigError { path: "state: directory".into(), position: None, message }];
             kept.map_err(failed)?;
             Ok(Joining { fleet: machine.fleet, record: first.record })
         };
-        super::waited_for(work, signals)
+        waited_for(work, signals)
     }
 }

@@ -9,10 +9,10 @@ use ipnet::IpNet;
 
 use crate::config::file::listener::Listener as Written;
 use crate::config::located::{ConfigError, Located};
-use crate::config::validate::Folders;
 use crate::config::validate::acme::{Authorities, never_served};
 use crate::config::validate::admin::Admin;
 use crate::config::validate::client_auth::{self, ClientAuth};
+use crate::config::validate::folders::Folders;
 use crate::config::validate::labels;
 use crate::config::validate::limits::{self, Limits};
 use crate::config::validate::paths::{self, too_long};
