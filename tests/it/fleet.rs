@@ -1,4 +1,5 @@
 //! Many machines that share releases through etcd.
 
 mod node;
+mod orders;
 mod verbs;

@@ -1,1 +1,0 @@
-//! Mirrors over a store.
