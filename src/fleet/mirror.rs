@@ -35,6 +35,8 @@ pub struct Mirror {
     /// Whether what is known of the store has to be read again.
     is_stale: bool,
     is_reading: bool,
+    /// Whether everything was read since this node leads, or does not.
+    has_read: bool,
     paths: Paths,
     posts: Posts,
     doing: Option<Doing>,
@@ -53,7 +55,18 @@ impl Mirror {
     /// `here`: what this node has, by path.
     pub fn new(seal: Arc<Seal>, node: String, here: BTreeMap<String, Known>) -> Self {
         let (paths, posts) = (Paths::new(here), Posts::default());
-        Self { seal, node, fence: None, lease: None, is_stale: false, is_reading: true, paths, posts, doing: None }
+        Self {
+            seal,
+            node,
+            fence: None,
+            lease: None,
+            is_stale: false,
+            is_reading: true,
+            has_read: false,
+            paths,
+            posts,
+            doing: None,
+        }
     }
 
     /// From now on this node leads, or does not.
@@ -67,12 +80,13 @@ impl Mirror {
         }
         self.fence = fence;
         // What was written by the leader before is there by now.
-        self.is_stale = true;
+        (self.is_stale, self.has_read) = (true, false);
     }
 
     /// Whether this node leads and has everything that the leaders before have written.
     pub fn may_order(&self) -> bool {
-        self.fence.is_some() && self.sees() && self.paths.is_pulled() && self.paths.unreadable().is_none()
+        let is_there = self.lease.is_some() && self.has_read;
+        self.fence.is_some() && is_there && self.paths.is_pulled() && self.paths.unreadable().is_none()
     }
 
     fn sees(&self) -> bool {
@@ -242,6 +256,7 @@ impl Machine for Mirror {
 
     fn connected(&mut self, lease: Lease, entries: Vec<Entry>) {
         (self.doing, self.is_reading) = (None, false);
+        self.has_read |= !self.is_stale;
         if self.lease != Some(lease) {
             self.posts.begin();
         }
@@ -278,6 +293,3 @@ impl Machine for Mirror {
 
     fn served(&mut self, _record: &Record) {}
 }
-
-#[cfg(test)]
-mod tests;

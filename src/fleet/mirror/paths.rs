@@ -87,6 +87,10 @@ impl Paths {
 
     /// What the store has at a path: `None` if nothing, an error if it cannot be read.
     pub(super) fn see(&mut self, path: &str, revision: Revision, item: Option<Result<Item, ()>>) {
+        // What was put and what was deleted are not always reported in their order.
+        if self.there.get(path).is_some_and(|there| there.revision > revision) {
+            return;
+        }
         self.look = true;
         let Some(item) = item else {
             self.there.remove(path);

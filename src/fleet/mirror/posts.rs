@@ -58,6 +58,10 @@ impl Posts {
 
     /// What the store has under an identity; a value that cannot be read is nothing that can be put up.
     pub(super) fn see(&mut self, id: &str, revision: Revision, post: Option<Option<Value>>) {
+        // What was put and what was deleted are not always reported in their order.
+        if self.there.get(id).is_some_and(|(known, _)| *known > revision) {
+            return;
+        }
         match post {
             Some(post) => drop(self.there.insert(id.to_owned(), (revision, post))),
             None => {

@@ -232,7 +232,10 @@ impl World {
             all.iter().filter(|(_, content)| **content != Content::Gone).map(|(p, c)| (p.clone(), c.clone())).collect()
         };
         for (at, node) in self.nodes.iter().enumerate() {
-            assert_eq!(there(&node.disk), there(&stored), "node {at}");
+            // What was written by one who lost the lead before it was shared, and was never shared, may stay.
+            let mut here = there(&node.disk);
+            here.retain(|path, _| stored.contains_key(path));
+            assert_eq!(here, there(&stored), "node {at}");
         }
         for (path, version) in &self.shared {
             let later: BTreeSet<_> = (*version..=self.version).map(|version| content(version).digest().0).collect();
@@ -321,8 +324,13 @@ fn what_does_not_open_is_not_taken_and_nobody_orders() {
     let mut world = World::new(2);
     world.settle();
     let leader = (0..NODES).find(|at| world.nodes[*at].mirror.may_order()).unwrap();
-    (0..3).for_each(|_| world.order(leader));
+    for _ in 0..20 {
+        world.order(leader);
+        world.act(leader, false);
+        world.work(leader, false);
+    }
     world.settle();
+    assert!(!world.shared.is_empty());
     let before: Vec<_> = world.nodes.iter().map(|node| node.disk.clone()).collect();
     let key = world.etcd.keys.keys().find(|key| key.starts_with(key::ORDERS)).unwrap().clone();
     let good = world.etcd.keys[&key].0.clone();

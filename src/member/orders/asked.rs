@@ -30,11 +30,12 @@ impl Asked {
     }
 
     /// Passes on what needs no look at the disk.
-    pub(super) fn pass_on(&mut self, machine: &mut Mirror) {
+    pub(super) fn pass_on(&mut self, machine: &mut Mirror, leads: bool) {
         while let Some(request) = self.queue.pop_front_if(|next| !matches!(next, Request::Changed(_))) {
             match request {
                 Request::Changed(_) => {}
                 Request::Settle(reply) => self.settling.push_back((machine.progress().0, reply)),
+                Request::PutUp(..) if !leads => {}
                 Request::PutUp(number, post, reply) => {
                     if let (Some(id), Ok(post)) = (id(), serde_json::to_value(post)) {
                         machine.put_up(number, id, post);

@@ -34,13 +34,15 @@ pub(super) struct Own<'o> {
     paused_until: Option<Instant>,
     /// The last trouble that was logged, of the store and of the disk.
     known: (Option<String>, Option<String>),
+    /// Why etcd cannot be used.
+    etcd: Option<String>,
 }
 
 impl<'o> Own<'o> {
     pub(super) fn new(disk: Arc<Disk>, others: &'o mut Others, leading: Leading, board: Handle, up: Up) -> Self {
         let (asked, jobs) = (Asked::default(), Jobs::new(disk));
         let (lacking, fence, paused_until, known) = (VecDeque::new(), None, None, (None, None));
-        Self { others, asked, jobs, lacking, leading, fence, board, up, paused_until, known }
+        Self { others, asked, jobs, lacking, leading, fence, board, up, paused_until, known, etcd: None }
     }
 
     /// Takes over what was done on the disk.
@@ -111,13 +113,23 @@ impl<'o> Own<'o> {
         }
     }
 
+    /// The node's own part in the fleet reports that etcd is away; here it matters where etcd refuses just this.
+    fn note(&mut self, trouble: Option<&str>) {
+        if self.etcd.as_deref() != trouble {
+            self.etcd = trouble.map(str::to_owned);
+            if let Some(reason) = trouble {
+                tracing::warn!(%reason, "certificates of authorities are not shared with the fleet");
+            }
+        }
+    }
+
     /// Tells those who order whether it is their turn.
     fn tell(&self, machine: &Mirror) {
         let role = Role {
             orders: machine.may_order(),
             term: self.fence.as_ref().map_or(0, |(_, revision)| *revision),
             leader: self.board.status().leader.clone(),
-            trouble: machine.trouble().filter(|_| self.fence.is_some()),
+            trouble: machine.trouble().or_else(|| self.etcd.clone()).filter(|_| self.fence.is_some()),
         };
         self.others.role.send_if_modified(|known| {
             let differs = *known != role;
@@ -159,7 +171,8 @@ impl Hands<Mirror> for Own<'_> {
         }
     }
 
-    fn seen(&mut self, machine: &mut Mirror, _trouble: Option<&str>) -> bool {
+    fn seen(&mut self, machine: &mut Mirror, trouble: Option<&str>) -> bool {
+        self.note(trouble);
         let fence = self.leading.fence();
         if fence != self.fence {
             self.asked.refuse();
@@ -173,7 +186,7 @@ impl Hands<Mirror> for Own<'_> {
         self.finish(machine);
         // Between what was written and what was asked for after it, the disk is looked at.
         if self.jobs.are_free() {
-            self.asked.pass_on(machine);
+            self.asked.pass_on(machine, self.fence.is_some());
         }
         if self.fence.is_none() {
             self.asked.refuse();
