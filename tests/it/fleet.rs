@@ -1,5 +1,5 @@
 //! Many machines that share releases through etcd.
 
-mod node;
+pub(crate) mod node;
 mod orders;
 mod verbs;

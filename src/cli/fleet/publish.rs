@@ -142,6 +142,7 @@ async fn published(store: &Store, files: &Files, what: &Publish) -> Result<Optio
                 attempt::settled(store, &record, how).await?;
                 // While the secret is changed: then nothing that counts is sealed with the old one.
                 store.reseal(key::DRAINED).await?;
+                store.reseal(key::TICKETS).await?;
                 return Ok(Some(record));
             }
         }

@@ -31,7 +31,7 @@ impl Asked {
 
     /// Passes on what needs no look at the disk.
     pub(super) fn pass_on(&mut self, machine: &mut Mirror, leads: bool) {
-        while let Some(request) = self.queue.pop_front_if(|next| !matches!(next, Request::Changed(_))) {
+        while let Some(request) = next_if(&mut self.queue, |next| !matches!(next, Request::Changed(_))) {
             match request {
                 Request::Changed(_) => {}
                 Request::Settle(reply) => self.settling.push_back((machine.progress().0, reply)),
@@ -51,7 +51,7 @@ impl Asked {
     pub(super) fn changed(&mut self) -> Vec<std::path::PathBuf> {
         let mut changed = Vec::new();
         while changed.len() < MOST
-            && let Some(Request::Changed(path)) = self.queue.pop_front_if(|next| matches!(next, Request::Changed(_)))
+            && let Some(Request::Changed(path)) = next_if(&mut self.queue, |next| matches!(next, Request::Changed(_)))
         {
             changed.push(path);
         }
@@ -68,7 +68,7 @@ impl Asked {
     /// Answers what is done.
     pub(super) fn answer(&mut self, machine: &Mirror) {
         let (_, done) = machine.progress();
-        while let Some((_, reply)) = self.settling.pop_front_if(|(until, _)| *until <= done) {
+        while let Some((_, reply)) = next_if(&mut self.settling, |(until, _)| *until <= done) {
             let _ = reply.send(Ok(()));
         }
         let late = &mut self.late;
@@ -90,6 +90,10 @@ impl Asked {
             let _ = reply.send(Ok(()));
         }
     }
+}
+
+fn next_if<T>(queue: &mut VecDeque<T>, is_it: impl FnOnce(&T) -> bool) -> Option<T> {
+    if queue.front().is_some_and(is_it) { queue.pop_front() } else { None }
 }
 
 /// A name that nothing else has.

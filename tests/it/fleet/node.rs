@@ -23,6 +23,7 @@ mod away;
 mod begins;
 mod changed;
 mod follows;
+mod tickets;
 mod users;
 
 /// An etcd, a folder with a configuration, and folders of machines.
@@ -170,4 +171,11 @@ fn run(file: &Path) -> Command {
     let mut command = Command::new(PROGRAM);
     command.args(["run", "--fleet"]).arg(file).stdin(Stdio::null());
     command
+}
+
+/// The metrics of a node.
+pub(crate) fn metrics() -> String {
+    let scene = Scene::new();
+    scene.publishes();
+    scene.node("a").door().get("/metrics").body
 }

@@ -53,7 +53,8 @@ fn a_client_resumes_on_another_node_also_after_the_keys_have_changed() {
     for client in &clients {
         // The reload that takes the keys comes a moment after their file.
         eventually("a client resumes on another node", || {
-            let is_there = session(&a, client) == HandshakeKind::Resumed || session(&b, client) == HandshakeKind::Resumed;
+            let is_there =
+                session(&a, client) == HandshakeKind::Resumed || session(&b, client) == HandshakeKind::Resumed;
             is_there.then_some(())
         });
     }
