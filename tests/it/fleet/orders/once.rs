@@ -16,7 +16,7 @@ fn a_certificate_is_ordered_once_validated_at_a_node_that_does_not_lead_and_serv
     scene.leads(others[0]);
     gate.open();
     let served = scene.all_serve(&nodes, None);
-    assert_eq!(served.names, [scene.name.clone()]);
+    assert_eq!(served.names, std::slice::from_ref(&scene.name));
     assert_eq!((scene.between.count(Kind::NewOrder), scene.between.count(Kind::NewAccount)), (1, 1));
 
     // Whoever does not lead says who does, and shows what there is.
