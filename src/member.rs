@@ -74,9 +74,18 @@ impl Member {
         let (plans, coming) = watch::channel(Plan { fleet, retries: 0 });
         let (running, stopped) = oneshot::channel();
         let (fence, leading) = leading::channel();
-        let (board_of_task, drains, follows) = (board.clone(), Drains::default(), leading.clone());
-        let task =
-            Task { control, board: board_of_task, serving: record, drains, fence, leading: follows, places, others };
+        let process = kept::id().ok_or_else(|| io::Error::other("the system provides no random bytes"))?;
+        let task = Task {
+            process,
+            control,
+            board: board.clone(),
+            serving: record,
+            fence,
+            leading: leading.clone(),
+            drains: Drains::default(),
+            places,
+            others,
+        };
         let take_part = move || {
             // What is fetched is opened and proved, and clients must not wait for it.
             background::step_back();

@@ -5,20 +5,27 @@
 //! is taken from the reports. A watch whose connection ends, for whatever reason, is not resumed: the store may have been
 //! restored from a backup in between, and has to be read again.
 //!
+//! A member may not learn what the others decide without knowing that: it reports nothing then, and still renews leases. So it
+//! is asked to read once in a while, which it can do only together with the others.
+//!
 //! Must not know: what keys and values mean.
 
 use std::collections::BTreeMap;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{Duration, Instant, sleep_until, timeout};
 
+use super::answer;
 use super::call::Call;
 use super::client::Etcd;
+use super::exchange::SMALL;
 use super::lines::Lines;
-use super::message::{Event, Int, Streamed, WatchCreate, WatchRequest, WatchResponse};
+use super::message::{Event, Streamed, WatchCreate, WatchRequest, WatchResponse};
+use super::pages::RECORDS;
 use super::refusal::{self, Verdict};
 use super::trouble::Trouble;
+use super::value::Int;
 use crate::fleet::store::{Entry, Revision};
 
 /// Changes, as they come.
@@ -77,13 +84,15 @@ impl Etcd {
 
     async fn watching_once(&self, member: usize, what: &[String], after: Revision) -> Result<Watching, Trouble> {
         let call = self.to_watch();
+        let absurd = || Trouble::Refused(format!("found the revision {after}, expected one that can have a next one"));
+        let next = after.checked_add(1).ok_or_else(absurd)?;
         let mut body = Vec::new();
         for key in what {
             let range = self.range(key);
             let create_request = WatchCreate {
                 key: range.key,
                 range_end: range.range_end,
-                start_revision: Int(after + 1),
+                start_revision: Int(next),
                 progress_notify: true,
                 fragment: true,
             };
@@ -100,8 +109,10 @@ impl Etcd {
                 reached: after,
                 seen: BTreeMap::new(),
                 deleted: Vec::new(),
+                remembered: (0, 0),
                 rings: false,
                 created: 0,
+                proved: Instant::now(),
             };
             while watching.created < watching.what.len() {
                 let message = watching.lines.next().await;
@@ -114,9 +125,9 @@ impl Etcd {
         })
     }
 
-    fn to_watch(&self) -> Call {
+    fn to_watch(&self) -> Call<'static> {
         let limit = self.0.settings.timeout;
-        Call { path: "/v3/watch", what: "watch", may_repeat: true, is_streamed: false, limit }
+        Call { path: "/v3/watch", what: "watch", may_repeat: true, is_streamed: false, limit, most: SMALL }
     }
 }
 
@@ -130,10 +141,14 @@ struct Watching {
     /// When keys were put that were passed on.
     seen: BTreeMap<String, Revision>,
     deleted: Vec<Entry>,
+    /// In bytes, of the keys in both.
+    remembered: (usize, usize),
     /// Whether something was put or deleted since.
     rings: bool,
     /// The ranges that are watched so far.
     created: usize,
+    /// When the member has last read something, so that it knew all that had been decided.
+    proved: Instant,
 }
 
 impl Watching {
@@ -165,6 +180,7 @@ impl Watching {
             tokio::select! {
                 message = self.lines.next() => self.take(message)?,
                 _ = preferred.changed() => {}
+                () = sleep_until(self.proved + PROOF) => self.rings = true,
             }
             while let Some(message) = self.lines.buffered() {
                 self.take(message)?;
@@ -178,9 +194,15 @@ impl Watching {
         if std::mem::take(&mut self.rings) {
             let (revision, put) = self.etcd.changes(&self.what, self.reached).await?;
             self.reached = self.reached.max(revision);
-            self.seen.extend(put.iter().map(|entry| (entry.key.clone(), entry.revision)));
+            self.proved = Instant::now();
+            for entry in &put {
+                if self.seen.insert(entry.key.clone(), entry.revision).is_none() {
+                    self.remembered.0 += entry.key.len();
+                }
+            }
             changes = put;
         }
+        self.remembered.1 = 0;
         let seen = &self.seen;
         let is_news = |entry: &Entry| seen.get(&entry.key).is_none_or(|put| *put < entry.revision);
         changes.extend(std::mem::take(&mut self.deleted).into_iter().filter(is_news));
@@ -193,14 +215,15 @@ impl Watching {
         let response = match message {
             Ok(Streamed::Result(response)) => response,
             Ok(Streamed::Error(error)) => {
-                return Err(match refusal::of(error.grpc_code, &error.message) {
+                return Err(match refusal::of(error.grpc_code, &error.message.0) {
                     Verdict::Refused(why) | Verdict::Token(why) => Trouble::Refused(words(&why)),
                     Verdict::Compacted(why) => Trouble::Restart(words(&why)),
-                    _ => Trouble::Unreachable(words(&error.message)),
+                    _ => Trouble::Unreachable(words(&error.message.0)),
                 });
             }
             Err(why) => return Err(Trouble::Unreachable(words(&why))),
         };
+        answer::plausible(&response.header).map_err(|why| Trouble::Unreachable(words(&why)))?;
         self.etcd.0.history.cluster(&response.header).map_err(|why| Trouble::Restart(words(&why)))?;
         if response.compact_revision.0 > 0 {
             let why = format!(
@@ -210,7 +233,8 @@ impl Watching {
             return Err(Trouble::Restart(words(&why)));
         }
         if response.canceled {
-            let why = if response.cancel_reason.is_empty() { "no reason given" } else { &response.cancel_reason };
+            let reason = response.cancel_reason.0;
+            let why = if reason.is_empty() { "no reason given" } else { reason.as_str() };
             let verdict = refusal::of(if why.contains("permission denied") { 7 } else { 0 }, why);
             return Err(match verdict {
                 Verdict::Refused(why) | Verdict::Token(why) => Trouble::Refused(words(&why)),
@@ -218,19 +242,34 @@ impl Watching {
             });
         }
         self.created += usize::from(response.created);
-        response.events.into_iter().for_each(|event| self.event(event));
-        Ok(())
+        response.events.0.into_iter().for_each(|event| self.event(event));
+        self.bounded()
+    }
+
+    /// What is remembered has a bound, and begins anew when all is read again.
+    fn bounded(&self) -> Result<(), Trouble> {
+        let (keys, bytes) = (self.seen.len() + self.deleted.len(), self.remembered.0 + self.remembered.1);
+        if keys <= RECORDS.keys && bytes <= RECORDS.bytes {
+            return Ok(());
+        }
+        let expected = format!("expected at most {} keys of {} bytes", RECORDS.keys, RECORDS.bytes);
+        let why = format!("found {keys} keys of {bytes} bytes that have changed, {expected}: all are read again");
+        Err(Trouble::Restart(self.etcd.0.words(self.member, "be watched", &why)))
     }
 
     fn event(&mut self, event: Event) {
         let Some(key) = self.etcd.short(&event.kv.key.0) else { return };
         let revision = event.kv.mod_revision.0;
         self.rings |= revision > self.reached;
-        if event.kind == "DELETE" {
-            self.deleted.push(Entry { key, value: None, revision });
+        if event.kind.0 == "DELETE" {
+            self.remembered.1 += key.len();
+            self.deleted.push(Entry { key, value: None, revision, lease: 0 });
         }
     }
 }
+
+/// How long a member may report nothing before it is asked to read: as long as a lease lives.
+const PROOF: Duration = Duration::from_secs(10);
 
 /// Reports that nobody has taken yet.
 const QUEUE: usize = 4;

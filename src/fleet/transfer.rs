@@ -53,6 +53,25 @@ pub async fn put(etcd: &Etcd, parts: &Parts, files: &BTreeMap<String, Vec<u8>>) 
     Err(TransferError::Release(format!("found old parts being removed during {ATTEMPTS} attempts to add new ones")))
 }
 
+/// Puts again what is missing of a release or was changed. It reads all of it: [`put`] relies on what it finds.
+pub async fn mend(etcd: &Etcd, parts: &Parts, files: &BTreeMap<String, Vec<u8>>) -> Result<Cost, TransferError> {
+    let tree = Tree::new(parts, files)?;
+    let generation = generation(etcd).await?;
+    let (mut lost, mut cost) = (BTreeSet::new(), Cost::default());
+    for names in tree.order.chunks(AT_ONCE) {
+        let keys: Vec<String> = names.iter().map(key::part).collect();
+        let entries = patiently(|| etcd.get(&keys)).await?.into_iter();
+        let there: HashMap<String, Vec<u8>> = entries.filter_map(|entry| Some((entry.key, entry.value?))).collect();
+        let opens =
+            |name: &PartName| there.get(&key::part(name)).is_some_and(|sealed| parts.open(name, sealed).is_ok());
+        lost.extend(names.iter().filter(|name| !opens(name)).cloned());
+    }
+    if tree.put(etcd, parts, generation, &lost, &mut cost).await? {
+        return Ok(cost);
+    }
+    Err(TransferError::Release("found old parts being removed while others were put again".into()))
+}
+
 async fn generation(etcd: &Etcd) -> Result<Revision, Trouble> {
     let keys = [key::PARTS_GENERATION.to_owned()];
     let found = patiently(|| etcd.get(&keys)).await?;

@@ -55,7 +55,7 @@ pub fn record(state: &Path, secrets: &Secrets) -> Result<Option<Record>, String>
 pub fn release(state: &Path, root: &Root, secrets: &Secrets) -> Result<Files, String> {
     let top = folder_of(state).join(RELEASES).join(name(root)?);
     let mut files = Files::new();
-    collect(&top, &top, &mut files, DEEPEST)?;
+    collect(&top, &top, &mut files, tree::DEEPEST)?;
     prove(&files, root, secrets).map_err(|found| format!("{}: {found}", top.display()))?;
     Ok(files)
 }
@@ -111,11 +111,7 @@ impl House {
         if let Some(id) = there.and_then(|bytes| String::from_utf8(bytes.to_vec()).ok()).filter(|text| is_id(text)) {
             return Ok(id);
         }
-        let mut bytes = [0; 16];
-        if !random(&mut bytes) {
-            return Err("the system provides no random bytes".into());
-        }
-        let id: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let id = id().ok_or("the system provides no random bytes")?;
         self.folder.write(path, id.as_bytes()).map_err(|error| error.to_string())?;
         Ok(id)
     }
@@ -152,9 +148,6 @@ impl House {
     /// Keeps the files of a release, all or none of them.
     pub(super) fn keep(&self, root: &Root, files: &Files) -> Result<(), String> {
         let folder = Path::new(RELEASES).join(name(root)?);
-        if let Some(deep) = files.keys().find(|path| path.matches('/').count() >= DEEPEST) {
-            return Err(format!("found {deep:?}, expected at most {DEEPEST} folders in each other"));
-        }
         let files: Vec<(&str, &[u8])> =
             files.iter().map(|(path, content)| (path.as_str(), content.as_slice())).collect();
         self.folder.replace(&folder, &files).map_err(|error| error.to_string())
@@ -176,6 +169,12 @@ impl House {
             }
         }
     }
+}
+
+/// A new random id: 32 hexadecimal digits. `None` where the system has no random bytes.
+pub(super) fn id() -> Option<String> {
+    let mut bytes = [0; 16];
+    random(&mut bytes).then(|| bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// The name of a release's folder: 64 hexadecimal digits, and so never a path that leads elsewhere.
@@ -205,16 +204,13 @@ const DRAINED: &str = "drained";
 const SEALED_AS: &str = "node/serving";
 const DRAINED_AS: &str = "node/drained";
 
-/// Levels of folders in a release.
-const DEEPEST: usize = 12;
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::fleet::secret;
 
     fn secrets(text: &str) -> Secrets {
-        Secrets::of(secret::parse(text).unwrap()).unwrap()
+        Secrets::of(&secret::parse(text).unwrap(), "/a").unwrap()
     }
 
     fn files() -> Files {

@@ -13,7 +13,7 @@ use super::place::Store;
 use super::releases;
 use super::shown::{self, names, now};
 use crate::cli::answer::form::Output;
-use crate::cli::answer::print::say;
+use crate::cli::answer::print::{complain, say};
 use crate::fleet::drive::{Hands, drive};
 use crate::fleet::key;
 use crate::fleet::publisher::{Draft, End, Publisher, Reason};
@@ -165,11 +165,14 @@ impl Hands<Publisher> for Watcher<'_> {
     }
 }
 
-/// Waits until every node serves a release that was committed, and tells who does not yet.
-pub(super) async fn settled(store: &Store, record: &Record, how: &How) -> Result<(), String> {
+/// Waits until every node serves a release that was committed, and tells who does not yet. Whatever it finds, the release counts.
+pub(super) async fn settled(store: &Store, record: &Record, how: &How) {
     let begun = Instant::now();
     loop {
-        let nodes = store.all::<Registration>(key::NODES).await?;
+        let nodes = match store.all::<Registration>(key::NODES).await {
+            Ok(nodes) => nodes,
+            Err(error) => return complain(&format!("warning: which nodes serve it yet cannot be seen: {error}")),
+        };
         let is_there = |node: &Registration| node.serving.as_ref().is_some_and(|served| served.stamp >= record.stamp);
         let late = nodes.iter().filter(|(_, node)| !node.as_ref().is_ok_and(is_there));
         let late: Vec<&str> = late.map(|(name, _)| name.as_str()).collect();
@@ -177,11 +180,11 @@ pub(super) async fn settled(store: &Store, record: &Record, how: &How) -> Result
             match (nodes.len(), late.is_empty()) {
                 (0, _) => how.tell("no node is connected, so none has tried it"),
                 (count, true) => {
-                    how.tell(&format!("{} it", if count == 1 { "the node serves" } else { "all nodes serve" }))
+                    how.tell(&format!("{} it", if count == 1 { "the node serves" } else { "all nodes serve" }));
                 }
                 (_, false) => how.tell(&format!("not yet served by {}", names(late.iter().copied()))),
             }
-            return Ok(());
+            return;
         }
         tokio::time::sleep(LOOK).await;
     }

@@ -116,6 +116,12 @@ async fn published(store: &Store, files: &Files, what: &Publish) -> Result<Optio
     for _ in 0..ATTEMPTS {
         let (root, generation) = put(store, files, how).await?;
         if let Some(record) = current.as_ref().filter(|record| record.root == root && record.canary.is_none()) {
+            let mended =
+                transfer::mend(&store.etcd, &store.parts, &files.0).await.map_err(|error| error.to_string())?;
+            if mended.parts > 0 {
+                let count = counted(mended.parts, "part");
+                how.tell(&format!("{count} of it had been changed in etcd, or removed: put there again"));
+            }
             how.tell(&format!("{} has these files already, and nothing is published", release(record)));
             return Ok(None);
         }
@@ -139,10 +145,13 @@ async fn published(store: &Store, files: &Files, what: &Publish) -> Result<Optio
             Err(failure) => return Err(failure),
             Ok(record) => {
                 how.tell(&format!("{} is the current one", release(&record)));
-                attempt::settled(store, &record, how).await?;
-                // While the secret is changed: then nothing that counts is sealed with the old one.
-                store.reseal(key::DRAINED).await?;
-                store.reseal(key::TICKETS).await?;
+                attempt::settled(store, &record, how).await;
+                // While the secret is changed: then nothing that counts is sealed with the old one. The release counts in any case.
+                for key in [key::DRAINED, key::TICKETS] {
+                    if let Err(error) = store.reseal(key).await {
+                        complain(&format!("warning: {error}"));
+                    }
+                }
                 return Ok(Some(record));
             }
         }

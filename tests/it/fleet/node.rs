@@ -23,6 +23,7 @@ mod away;
 mod begins;
 mod changed;
 mod follows;
+mod proof;
 mod tickets;
 mod users;
 
@@ -43,7 +44,11 @@ struct Node {
 
 impl Scene {
     fn new() -> Self {
-        let (store, pki) = (Etcd::one(Version::Debian), Pki::new());
+        Self::on(Etcd::one(Version::Debian))
+    }
+
+    fn on(store: Etcd) -> Self {
+        let pki = Pki::new();
         let trusting = Arc::new(trusting(&pki.ca(), Tls::V13));
         let scene = Self { store, folder: TempDir::new().unwrap(), pki, backend: Backend::echo(), trusting };
         scene.write("fleet.key", &format!("{}\n", "0123456789abcdef".repeat(4)));
@@ -108,10 +113,22 @@ impl Scene {
     }
 
     fn publish(&self, more: &[&str]) -> Output {
-        let (file, config) = (self.machine("publisher", ""), self.path("gate/tlsgate.toml"));
+        self.publisher(more).output().unwrap()
+    }
+
+    /// The command that publishes.
+    fn publisher(&self, more: &[&str]) -> Command {
+        let config = self.path("gate/tlsgate.toml");
+        let mut command = self.verb("publish");
+        command.arg("-c").arg(config).args(more);
+        command
+    }
+
+    /// `tlsgate fleet` with that verb, on a machine that is no node.
+    fn verb(&self, verb: &str) -> Command {
         let mut command = Command::new(PROGRAM);
-        command.args(["fleet", "publish", "--fleet"]).arg(file).arg("-c").arg(config).args(more);
-        command.stdin(Stdio::null()).output().unwrap()
+        command.args(["fleet", verb, "--fleet"]).arg(self.machine("publisher", "")).stdin(Stdio::null());
+        command
     }
 
     /// It must succeed.

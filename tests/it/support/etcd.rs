@@ -114,6 +114,15 @@ impl Etcd {
         }
     }
 
+    /// The metrics of a member, as Prometheus reads them.
+    pub(crate) fn metrics(&self, member: usize) -> String {
+        let mut stream = TcpStream::connect(&self.members[member].health).unwrap();
+        stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
     /// Where the members are reached, as `fleet.toml` has them.
     pub(crate) fn urls(&self) -> Vec<String> {
         self.members.iter().map(|member| member.url.clone()).collect()
@@ -129,6 +138,17 @@ impl Etcd {
         let name = "--initial-advertise-peer-urls=";
         let arguments = self.members[0].arguments.iter();
         arguments.filter_map(|argument| argument.strip_prefix(name)).collect::<Vec<_>>()[0].to_owned()
+    }
+
+    /// Address and port where each member is reached by the others.
+    pub(crate) fn peer_addresses(&self) -> Vec<(String, String)> {
+        let name = "--listen-peer-urls=http://";
+        let one = |member: &Member| {
+            let url = member.arguments.iter().find_map(|argument| argument.strip_prefix(name)).unwrap();
+            let (ip, port) = url.split_once(':').unwrap();
+            (ip.to_owned(), port.to_owned())
+        };
+        self.members.iter().map(one).collect()
     }
 
     /// Sends SIGKILL to a member, and waits for its end.
@@ -171,7 +191,7 @@ impl Etcd {
     pub(crate) fn leader(&self) -> usize {
         eventually("there is a leader", || {
             self.members.iter().enumerate().find_map(|(at, member)| {
-                let status = self.ctl_at(&member.url, &["endpoint", "status", "-w", "json"])?;
+                let status = self.ctl_at(&member.url, &["endpoint", "status", "-w", "json"], b"")?;
                 let status: Value = serde_json::from_slice(&status).ok()?;
                 let status = &status[0]["Status"];
                 (status["leader"] == status["header"]["member_id"]).then_some(at)
@@ -197,12 +217,17 @@ impl Etcd {
 
     /// What etcd's own client prints. It must succeed.
     pub(crate) fn ctl(&self, arguments: &[&str]) -> Vec<u8> {
+        self.ctl_with(arguments, b"")
+    }
+
+    /// The same with something on its standard input.
+    fn ctl_with(&self, arguments: &[&str], input: &[u8]) -> Vec<u8> {
         let urls = self.urls().join(",");
-        eventually(&format!("etcdctl {arguments:?}"), || self.ctl_at(&urls, arguments))
+        eventually(&format!("etcdctl {arguments:?}"), || self.ctl_at(&urls, arguments, input))
     }
 
     /// `None`: it has failed.
-    fn ctl_at(&self, urls: &str, arguments: &[&str]) -> Option<Vec<u8>> {
+    fn ctl_at(&self, urls: &str, arguments: &[&str], input: &[u8]) -> Option<Vec<u8>> {
         let mut all = vec![format!("--endpoints={urls}"), "--command-timeout=10s".to_owned()];
         all.extend(self.user.iter().map(|user| format!("--user={user}")));
         if let Some(pki) = &self.pki {
@@ -212,13 +237,18 @@ impl Etcd {
             all.push(format!("--key={}", path("etcd/m0.key")));
         }
         let all: Vec<&str> = all.iter().map(String::as_str).chain(arguments.iter().copied()).collect();
-        let output = tool::run(tool::from_pypi("etcdctl35").to_str().unwrap(), &all, b"");
+        let output = tool::run(tool::from_pypi("etcdctl35").to_str().unwrap(), &all, input);
         output.status.success().then_some(output.stdout)
     }
 
     /// Puts a value, which must not begin with a dash.
     pub(crate) fn put(&self, key: &str, value: &str) {
         self.ctl(&["put", key, value]);
+    }
+
+    /// Puts a value of any bytes, without a lease.
+    pub(crate) fn put_bytes(&self, key: &str, value: &[u8]) {
+        self.ctl_with(&["put", key], value);
     }
 
     pub(crate) fn get(&self, key: &str) -> Option<Vec<u8>> {
