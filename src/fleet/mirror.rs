@@ -210,7 +210,7 @@ impl Mirror {
     }
 
     fn see(&mut self, entry: &Entry) {
-        let Entry { key, value, revision } = entry;
+        let Entry { key, value, revision, .. } = entry;
         if let Some(path) = key.strip_prefix(key::ORDERS) {
             let item = value.as_ref().map(|value| {
                 let item = self.seal.open::<Item>(key, value).map_err(drop)?;
