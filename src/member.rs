@@ -67,7 +67,8 @@ impl Member {
         let (plans, coming) = watch::channel(Plan { fleet, retries: 0 });
         let (running, stopped) = oneshot::channel();
         let (fence, leading) = leading::channel();
-        let task = Task { control, board: board.clone(), serving: record, drains: Drains::default(), fence };
+        let process = kept::id().ok_or_else(|| io::Error::other("the system provides no random bytes"))?;
+        let task = Task { process, control, board: board.clone(), serving: record, drains: Drains::default(), fence };
         let take_part = move || {
             // What is fetched is opened and proved, and clients must not wait for it.
             background::step_back();

@@ -7,7 +7,7 @@ use std::time::Duration;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1;
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, HeaderValue, USER_AGENT};
+use hyper::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST, HeaderName, HeaderValue, USER_AGENT};
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::task::JoinHandle;
@@ -136,7 +136,10 @@ pub(super) async fn open(
     question: &Question<'_>,
 ) -> Result<Arriving, Lost> {
     let Connection { mut sender, driver, .. } = connect(settings, (member, endpoint), question.limit).await?;
-    let request = request(endpoint, question).map_err(|why| lost(false, why))?;
+    let mut request = request(endpoint, question).map_err(|why| lost(false, why))?;
+    // Go's server (net/http) drops what it has not read of a body as soon as it begins to answer, unless the connection ends
+    // with the answer: of several watches that are asked for, some would be lost.
+    request.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     let sent = timeout(question.limit, sender.send_request(request)).await;
     let sent = sent.map_err(|_| late(question.limit, true))?;
     let response = sent.map_err(|error| lost(true, causes::of(&error)))?;

@@ -98,6 +98,7 @@ pub(super) struct KeyValue {
     pub(super) key: Blob,
     pub(super) value: Blob,
     pub(super) mod_revision: Int,
+    pub(super) lease: Int,
 }
 
 #[derive(Default, Serialize)]

@@ -119,7 +119,12 @@ impl Etcd {
     }
 
     fn entry(&self, of: KeyValue) -> Option<Entry> {
-        Some(Entry { key: self.short(&of.key.0)?, value: Some(of.value.0), revision: of.mod_revision.0 })
+        Some(Entry {
+            key: self.short(&of.key.0)?,
+            value: Some(of.value.0),
+            revision: of.mod_revision.0,
+            lease: of.lease.0,
+        })
     }
 
     fn to_read(&self) -> Call {

@@ -235,7 +235,7 @@ impl Watching {
         let revision = event.kv.mod_revision.0;
         self.rings |= revision > self.reached;
         if event.kind == "DELETE" {
-            self.deleted.push(Entry { key, value: None, revision });
+            self.deleted.push(Entry { key, value: None, revision, lease: 0 });
         }
     }
 }

@@ -188,7 +188,11 @@ fn report<M: Machine>(machine: &mut M, link: &mut Link, etcd: &Etcd, outcome: Ou
             link.again = Some(action).filter(|action| *action == Action::Connect || link.lease().is_some());
         }
         Outcome::Written(written) => {
-            link.wrote();
+            if written == Written::Refused {
+                link.was_refused()
+            } else {
+                link.wrote()
+            }
             machine.written(written);
         }
         Outcome::NotWritten(Trouble::LeaseEnded) => lose(machine, link),

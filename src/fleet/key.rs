@@ -1,12 +1,9 @@
 //! The names of keys in the store, below the fleet's prefix. Pure.
 //!
-//! Nodes watch what begins with [`CONTROL`] and their own registration, so that what an idle node costs does not grow with
-//! the fleet. Only who publishes watches all nodes.
+//! Nodes watch some keys and their own registration, so that what an idle node costs does not grow with the fleet. Only who
+//! publishes watches all nodes.
 
 use super::part::PartName;
-
-/// What every node watches.
-pub const CONTROL: &str = "control/";
 
 /// The release that is served.
 pub const CURRENT: &str = "control/current";

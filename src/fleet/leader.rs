@@ -55,7 +55,7 @@ impl Leader {
     pub fn fence(&self) -> Option<(String, Revision)> {
         let session = self.session.as_ref()?;
         let seen = &session.view.as_ref()?.leader;
-        let holds = seen.good()?.session == session.lease;
+        let holds = is_held(seen) && seen.good()?.session == session.lease;
         holds.then(|| (key::LEADER.to_owned(), seen.revision))
     }
 
@@ -75,19 +75,19 @@ impl Leader {
     fn decide(&self, now: u64) -> Option<Action> {
         let Some(session) = &self.session else { return Some(Action::Connect) };
         let Some(view) = &session.view else { return Some(Action::Read) };
-        match (&view.leader.value, self.fence()) {
-            (None, _) => self.stand(session.lease),
-            (Some(_), Some(fence)) => self.keep_tickets(view, fence, now),
-            (Some(_), None) => None,
+        match self.fence() {
+            Some(fence) => self.keep_tickets(view, fence, now),
+            None if is_held(&view.leader) => None,
+            None => self.stand(session.lease, view.leader.revision),
         }
     }
 
     /// Takes the place that nobody has.
-    fn stand(&self, lease: Lease) -> Option<Action> {
+    fn stand(&self, lease: Lease, revision: Revision) -> Option<Action> {
         let leading = Leading { node: self.name.clone(), session: lease };
         let value = self.seal.close(key::LEADER, &leading).ok()?;
         let put = Change::Put { key: key::LEADER.into(), value, lease: Some(lease) };
-        Some(Action::Write(Transaction { when: vec![(key::LEADER.into(), 0)], then: vec![put] }))
+        Some(Action::Write(Transaction { when: vec![(key::LEADER.into(), revision)], then: vec![put] }))
     }
 
     /// Makes a key when one is due, and puts back what the store has forgotten. What cannot be read is left as it is.
@@ -108,6 +108,15 @@ impl Leader {
         let put = Change::Put { key: key::TICKETS.into(), value, lease: None };
         let when = vec![fence, (key::TICKETS.into(), view.tickets.revision)];
         Some(Action::Write(Transaction { when, then: vec![put] }))
+    }
+}
+
+/// Whether somebody has the place. What does not go with the lease of its holder was put there by somebody else.
+fn is_held(seen: &Seen<Leading>) -> bool {
+    match &seen.value {
+        None => false,
+        Some(Ok(leading)) => leading.session == seen.lease,
+        Some(Err(_)) => seen.lease != 0,
     }
 }
 

@@ -57,19 +57,21 @@ pub trait Machine {
 pub(super) struct Seen<T> {
     /// 0: absent.
     pub(super) revision: Revision,
+    /// 0: it stays.
+    pub(super) lease: Lease,
     pub(super) value: Option<Result<T, SealError>>,
 }
 
 impl<T> Default for Seen<T> {
     fn default() -> Self {
-        Self { revision: 0, value: None }
+        Self { revision: 0, lease: 0, value: None }
     }
 }
 
 impl<T: serde::de::DeserializeOwned> Seen<T> {
     pub(super) fn new(seal: &Seal, entry: &Entry) -> Self {
         let value = entry.value.as_ref().map(|value| seal.open(&entry.key, value));
-        Self { revision: if value.is_some() { entry.revision } else { 0 }, value }
+        Self { revision: if value.is_some() { entry.revision } else { 0 }, lease: entry.lease, value }
     }
 }
 

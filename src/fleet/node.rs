@@ -14,7 +14,9 @@ use super::key;
 use super::machine::{Action, Machine, Seen};
 use super::record::{Answer, Proposal, Record, Registration, Root, Served};
 use super::seal::Seal;
-use super::store::{Change, Entry, Lease, Revision, Transaction, Written};
+use super::store::{Change, Entry, Lease, Revision, Written};
+
+mod decide;
 
 /// Who a node is.
 #[derive(Debug, Clone)]
@@ -23,6 +25,8 @@ pub struct Identity {
     pub name: String,
     /// The machine, across restarts.
     pub machine: String,
+    /// The process.
+    pub process: String,
 }
 
 /// The machine of a node.
@@ -33,11 +37,27 @@ pub struct Node {
     serving: Option<Record>,
     /// What could be served at once.
     ready: BTreeSet<Root>,
-    /// What could not be built, for which attempt, and why.
-    failed: BTreeMap<Root, (String, String)>,
+    /// What could not be built.
+    failed: BTreeMap<Root, Failure>,
     drained: Drained,
+    /// The process that has taken this one's name.
+    overtaken: Option<String>,
+    /// Milliseconds since 1970.
+    now: u64,
     session: Option<Session>,
     doing: Option<Doing>,
+}
+
+/// Why something could not be built.
+#[derive(Debug)]
+struct Failure {
+    /// For which attempt to publish.
+    attempt: String,
+    reason: String,
+    /// How long it was waited for another try, and until when, in milliseconds: what is served elsewhere is tried again, since
+    /// a full disk or an etcd that is away must not leave a node behind. What is only proposed is not.
+    pause: u64,
+    again: u64,
 }
 
 #[derive(Debug)]
@@ -72,8 +92,18 @@ impl Node {
     /// `serving`: what the process has taken from its own disk, and serves.
     pub fn new(seal: Arc<Seal>, identity: Identity, serving: Option<Record>) -> Self {
         let ready = serving.iter().map(|record| record.root_for(&identity.name).clone()).collect();
-        let (failed, drained) = (BTreeMap::new(), Drained::default());
-        Self { seal, identity, serving, ready, failed, drained, session: None, doing: None }
+        Self {
+            seal,
+            identity,
+            serving,
+            ready,
+            failed: BTreeMap::new(),
+            drained: Drained::default(),
+            overtaken: None,
+            now: 0,
+            session: None,
+            doing: None,
+        }
     }
 
     /// With what the process has kept of it.
@@ -108,8 +138,13 @@ impl Node {
         if !self.serves(root) && self.ready.remove(root) {
             let attempt = self.view().and_then(|view| view.proposal.good()).map(|proposal| &proposal.record.attempt);
             let attempt = attempt.cloned().unwrap_or_default();
-            self.failed.insert(root.clone(), (attempt, reason));
+            self.fail(root, attempt, reason);
         }
+    }
+
+    fn fail(&mut self, root: &Root, attempt: String, reason: String) {
+        let pause = self.failed.get(root).map_or(FIRST_PAUSE, |failure| (failure.pause * 2).min(LONGEST_PAUSE));
+        self.failed.insert(root.clone(), Failure { attempt, reason, pause, again: self.now + pause });
     }
 
     /// What could not be served is tried again.
@@ -127,10 +162,10 @@ impl Node {
             return Some(format!("{}: {error}", key::DRAINED));
         }
         if let Some(other) = self.taken(view) {
-            return Some(format!("found the name {:?} in use by the machine {other}", self.identity.name));
+            return Some(format!("found the name {:?} in use by {other}", self.identity.name));
         }
         let record = view.current.good()?;
-        let (_, reason) = self.failed.get(record.root_for(&self.identity.name))?;
+        let Failure { reason, .. } = self.failed.get(record.root_for(&self.identity.name))?;
         (!self.is_served(record)).then(|| format!("release {}: {reason}", record.number))
     }
 
@@ -146,10 +181,15 @@ impl Node {
         self.serving.as_ref().is_some_and(|serving| serving.stamp >= record.stamp)
     }
 
-    /// The other machine that has this node's name.
-    fn taken<'v>(&self, view: &'v View) -> Option<&'v str> {
-        let other = view.mine.good()?;
-        (other.machine != self.identity.machine).then_some(other.machine.as_str())
+    /// Who else has this node's name.
+    fn taken(&self, view: &View) -> Option<String> {
+        // What goes with no lease, or with another one than its own, was put there by somebody else.
+        let other = view.mine.good().filter(|other| other.session == view.mine.lease)?;
+        if other.machine != self.identity.machine {
+            return Some(format!("the machine {}", other.machine));
+        }
+        let is_other = self.overtaken.as_ref() == Some(&other.process);
+        is_other.then(|| "another process with a copy of this node's state, which has come later".to_owned())
     }
 
     fn registration(&self, session: Lease) -> Registration {
@@ -158,139 +198,19 @@ impl Node {
             stamp: record.stamp,
             root: record.root_for(&self.identity.name).clone(),
         });
-        Registration { machine: self.identity.machine.clone(), session, serving, trouble: self.trouble() }
+        let Identity { machine, process, .. } = self.identity.clone();
+        Registration { machine, process, session, serving, trouble: self.trouble() }
     }
 
     fn put<T: serde::Serialize>(&self, key: &str, value: &T, lease: Option<Lease>) -> Option<Change> {
         let value = self.seal.close(key, value).ok()?;
         Some(Change::Put { key: key.to_owned(), value, lease })
     }
-
-    /// The next step, and how its result is understood.
-    fn decide(&self) -> Option<(Action, Doing)> {
-        let Some(session) = &self.session else { return Some((Action::Connect, Doing::Connecting)) };
-        let Some(view) = &session.view else { return Some((Action::Read, Doing::Connecting)) };
-        if self.taken(view).is_some() {
-            return None;
-        }
-        self.register(session, view)
-            .or_else(|| self.follow(view))
-            .or_else(|| self.restore(view))
-            .or_else(|| self.restore_drained(view))
-            .or_else(|| self.prepare(session, view))
-    }
-
-    fn register(&self, session: &Session, view: &View) -> Option<(Action, Doing)> {
-        let (wanted, name) = (self.registration(session.lease), key::node(&self.identity.name));
-        let revision = match &session.registered {
-            // Somebody else has written there since: perhaps it does not even go with the lease any more.
-            Some((revision, _)) if view.mine.revision > *revision => view.mine.revision,
-            Some((_, there)) if *there == wanted => return None,
-            Some((revision, _)) => *revision,
-            None => view.mine.revision,
-        };
-        let mut then = vec![self.put(&name, &wanted, Some(session.lease))?];
-        if session.registered.is_none() {
-            then.push(self.put(key::GENERATION, &session.lease, None)?);
-        }
-        let transaction = Transaction { when: vec![(name, revision)], then };
-        Some((Action::Write(transaction), Doing::Registering(wanted)))
-    }
-
-    /// Serves what is committed.
-    fn follow(&self, view: &View) -> Option<(Action, Doing)> {
-        let record = view.current.good().filter(|record| !self.is_served(record))?;
-        let root = record.root_for(&self.identity.name);
-        if self.ready.contains(root) {
-            return Some((Action::Serve(record.clone()), Doing::Serving(root.clone())));
-        }
-        self.build(root, &record.attempt)
-    }
-
-    fn build(&self, root: &Root, attempt: &str) -> Option<(Action, Doing)> {
-        if self.failed.get(root).is_some_and(|(failed, _)| failed == attempt) {
-            return None;
-        }
-        Some((Action::Build(root.clone()), Doing::Building { attempt: attempt.to_owned() }))
-    }
-
-    /// Puts back what the store has forgotten. What cannot be read is left as it is: perhaps it is this node that has the
-    /// wrong secret.
-    fn restore(&self, view: &View) -> Option<(Action, Doing)> {
-        let serving = self.serving.as_ref()?;
-        let is_behind = match &view.current.value {
-            None => true,
-            Some(Ok(current)) => current.stamp < serving.stamp,
-            Some(Err(_)) => false,
-        };
-        if !is_behind {
-            return None;
-        }
-        let release = key::release(serving.number);
-        let then = vec![self.put(key::CURRENT, serving, None)?, self.put(&release, serving, None)?];
-        // What is found to be there must still be there when the release counts.
-        let when = vec![(key::CURRENT.into(), view.current.revision), (key::PARTS_GENERATION.into(), view.parts)];
-        let transaction = Transaction { when, then };
-        Some((Action::Restore(serving.clone(), transaction), Doing::Restoring))
-    }
-
-    fn restore_drained(&self, view: &View) -> Option<(Action, Doing)> {
-        let there = match &view.drained.value {
-            None => Drained::default(),
-            Some(Ok(there)) => there.clone(),
-            Some(Err(_)) => return None,
-        };
-        // What is there was merged into what the node knows when it was seen.
-        if there == self.drained {
-            return None;
-        }
-        let then = vec![self.put(key::DRAINED, &self.drained, None)?];
-        let when = vec![(key::DRAINED.into(), view.drained.revision)];
-        Some((Action::Write(Transaction { when, then }), Doing::Restoring))
-    }
-
-    /// Builds what is proposed, and answers.
-    fn prepare(&self, session: &Session, view: &View) -> Option<(Action, Doing)> {
-        let proposal = view.proposal.good()?;
-        let (record, name) = (&proposal.record, &self.identity.name);
-        if proposal.without.contains(name) {
-            return None;
-        }
-        let mut refusal = None;
-        if self.is_served(record) {
-            refusal = Some("it is not later than the release that this node serves".to_owned());
-        } else {
-            for root in record.roots().filter(|root| !self.ready.contains(*root)) {
-                if let Some(build) = self.build(root, &record.attempt) {
-                    return Some(build);
-                }
-                refusal = self.failed.get(root).map(|(_, reason)| reason.clone());
-            }
-        }
-        let answer = Answer { session: session.lease, proposal: view.proposal.revision, refusal };
-        if session.answered.as_ref().is_some_and(|(to, last)| *to == record.attempt && *last == answer) {
-            return None;
-        }
-        let (registered, _) = session.registered.as_ref()?;
-        let mut then = vec![self.put(&key::answer(&record.attempt, name), &answer, Some(session.lease))?];
-        if answer.refusal.is_some() {
-            then.push(self.put(&key::veto(&record.attempt), name, Some(session.lease))?);
-        }
-        let when = vec![(key::PROPOSAL.into(), view.proposal.revision), (key::node(name), *registered)];
-        Some((Action::Write(Transaction { when, then }), Doing::Answering(record.attempt.clone(), answer)))
-    }
-
-    /// Something that was built and is not needed.
-    fn superfluous(&self) -> Option<Root> {
-        let view = self.view()?;
-        let proposed = view.proposal.good().into_iter().flat_map(|proposal| proposal.record.roots());
-        let needed: BTreeSet<&Root> = view.current.good().into_iter().flat_map(Record::roots).chain(proposed).collect();
-        self.ready.iter().find(|root| !self.serves(root) && !needed.contains(root)).cloned()
-    }
 }
 
 impl Machine for Node {
-    fn next(&mut self, _now: u64) -> Option<Action> {
+    fn next(&mut self, now: u64) -> Option<Action> {
+        self.now = now;
         if self.doing.is_some() {
             return None;
         }
@@ -304,7 +224,10 @@ impl Machine for Node {
     }
 
     fn watched(&self) -> Vec<String> {
-        vec![key::CONTROL.to_owned(), key::PARTS_GENERATION.to_owned(), key::node(&self.identity.name)]
+        // And no prefix: whoever can write there must not fill the memory of all nodes.
+        let own = key::node(&self.identity.name);
+        let common = [key::CURRENT, key::PROPOSAL, key::DRAINED, key::PARTS_GENERATION];
+        common.map(str::to_owned).into_iter().chain([own]).collect()
     }
 
     fn connected(&mut self, lease: Lease, entries: Vec<Entry>) {
@@ -335,13 +258,20 @@ impl Machine for Node {
                 view.drained.good().into_iter().for_each(|there| self.drained.merge(there));
             }
             key::PARTS_GENERATION => view.parts = if entry.value.is_some() { entry.revision } else { 0 },
-            other if other == name => view.mine = Seen::new(&self.seal, &entry),
+            other if other == name => {
+                view.mine = Seen::new(&self.seal, &entry);
+                let (own, mine) = (&self.identity.process, &session.registered);
+                let other = view.mine.good().map(|there| &there.process).filter(|process| *process != own);
+                if mine.as_ref().is_some_and(|(revision, _)| entry.revision > *revision) {
+                    self.overtaken = other.cloned();
+                }
+            }
             _ => {}
         }
         // What failed for a proposal that is gone may work for the next.
         let open = view.proposal.good().map(|proposal| &proposal.record.attempt);
         let committed = view.current.good().map(|record| &record.attempt);
-        self.failed.retain(|_, (attempt, _)| [open, committed].contains(&Some(attempt)));
+        self.failed.retain(|_, failure| [open, committed].contains(&Some(&failure.attempt)));
     }
 
     fn lost(&mut self) {
@@ -382,7 +312,7 @@ impl Machine for Node {
                 self.ready.insert(root.clone());
             }
             Err(reason) => {
-                self.failed.insert(root.clone(), (attempt, reason));
+                self.fail(root, attempt, reason);
             }
         }
     }
@@ -393,3 +323,7 @@ impl Machine for Node {
         self.serving = Some(record.clone());
     }
 }
+
+/// Before what is served elsewhere is tried again, in milliseconds: twice as long each time.
+const FIRST_PAUSE: u64 = 5_000;
+const LONGEST_PAUSE: u64 = 60_000;

@@ -66,6 +66,8 @@ pub struct Proposal {
 pub struct Registration {
     /// Identifies the machine across restarts, so that two machines cannot have one name.
     pub machine: String,
+    /// Identifies the process.
+    pub process: String,
     /// Identifies the time in which it has been connected: its lease.
     pub session: i64,
     /// What it serves.

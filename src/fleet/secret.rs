@@ -4,6 +4,8 @@
 
 use zeroize::Zeroizing;
 
+use crate::tls::crypto::derive;
+
 /// A secret.
 pub type Secret = Zeroizing<[u8; LENGTH]>;
 
@@ -29,6 +31,12 @@ pub fn parse(text: &str) -> Result<Vec<Secret>, SecretError> {
         [_, _] => Err(SecretError::Twice),
         other => Err(SecretError::Count { found: other.len() }),
     }
+}
+
+/// What a secret is for the fleet with this prefix: fleets that have one secret in common must not take each other's releases.
+/// `None` where the crypto provider refuses.
+pub fn of_fleet(secret: &Secret, prefix: &str) -> Option<Secret> {
+    derive(&**secret, b"tlsgate fleet", &[b"fleet ", prefix.as_bytes()].concat())
 }
 
 fn one(line: usize, text: &str) -> Result<Secret, SecretError> {

@@ -42,4 +42,6 @@ pub struct Entry {
     pub value: Option<Vec<u8>>,
     /// Of its last change.
     pub revision: Revision,
+    /// With which it goes; 0: with none.
+    pub lease: Lease,
 }

@@ -42,7 +42,7 @@ struct Below {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TreeError {
     #[error(
-        "found the path {0:?}, expected one below the folder of the configuration, without \".\" and \"..\", of at most {LONGEST_PATH} bytes"
+        "found the path {0:?}, expected one below the folder of the configuration, without \".\" and \"..\", of at most {LONGEST_PATH} bytes and {DEEPEST} names"
     )]
     Path(String),
     #[error("found {0:?} twice, or as a file and as a folder")]
@@ -126,8 +126,11 @@ fn runs<T>(entries: &[T], key: impl Fn(&T) -> &str) -> Vec<&[T]> {
 fn bounded<'f>(files: impl Iterator<Item = (&'f str, u64)>) -> Result<(), TreeError> {
     let (mut paths, mut folders, mut bytes) = (BTreeSet::new(), BTreeSet::new(), 0_u64);
     for (path, size) in files {
-        let is_plain = |name: &str| !name.is_empty() && name != "." && name != ".." && !name.contains(['\0', '\\']);
-        if path.len() > LONGEST_PATH || !path.split('/').all(is_plain) {
+        let is_plain = |name: &str| {
+            (1..=LONGEST_NAME).contains(&name.len()) && name != "." && name != ".." && !name.contains(['\0', '\\'])
+        };
+        let is_deep = path.split('/').count() > DEEPEST;
+        if path.len() > LONGEST_PATH || is_deep || !path.split('/').all(is_plain) {
             return Err(TreeError::Path(path.to_owned()));
         }
         if !paths.insert(path) {
@@ -254,6 +257,12 @@ const LONGEST_LIST: usize = 512;
 
 /// In bytes.
 const LONGEST_PATH: usize = 1024;
+
+/// Of a file or a folder, in bytes: what file systems take.
+const LONGEST_NAME: usize = 255;
+
+/// Names in a path.
+pub const DEEPEST: usize = 12;
 
 const MOST_FILES: usize = 200_000;
 const MOST_BYTES: u64 = 1 << 30;

@@ -55,7 +55,7 @@ pub fn record(state: &Path, secrets: &Secrets) -> Result<Option<Record>, String>
 pub fn release(state: &Path, root: &Root, secrets: &Secrets) -> Result<Files, String> {
     let top = folder_of(state).join(RELEASES).join(name(root)?);
     let mut files = Files::new();
-    collect(&top, &top, &mut files, DEEPEST)?;
+    collect(&top, &top, &mut files, tree::DEEPEST)?;
     prove(&files, root, secrets).map_err(|found| format!("{}: {found}", top.display()))?;
     Ok(files)
 }
@@ -111,11 +111,7 @@ impl House {
         if let Some(id) = there.and_then(|bytes| String::from_utf8(bytes.to_vec()).ok()).filter(|text| is_id(text)) {
             return Ok(id);
         }
-        let mut bytes = [0; 16];
-        if !random(&mut bytes) {
-            return Err("the system provides no random bytes".into());
-        }
-        let id: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let id = id().ok_or("the system provides no random bytes")?;
         self.folder.write(path, id.as_bytes()).map_err(|error| error.to_string())?;
         Ok(id)
     }
@@ -152,9 +148,6 @@ impl House {
     /// Keeps the files of a release, all or none of them.
     pub(super) fn keep(&self, root: &Root, files: &Files) -> Result<(), String> {
         let folder = Path::new(RELEASES).join(name(root)?);
-        if let Some(deep) = files.keys().find(|path| path.matches('/').count() >= DEEPEST) {
-            return Err(format!("found {deep:?}, expected at most {DEEPEST} folders in each other"));
-        }
         let files: Vec<(&str, &[u8])> =
             files.iter().map(|(path, content)| (path.as_str(), content.as_slice())).collect();
         self.folder.replace(&folder, &files).map_err(|error| error.to_string())
@@ -176,6 +169,12 @@ impl House {
             }
         }
     }
+}
+
+/// A new random id: 32 hexadecimal digits. `None` where the system has no random bytes.
+pub(super) fn id() -> Option<String> {
+    let mut bytes = [0; 16];
+    random(&mut bytes).then(|| bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// The name of a release's folder: 64 hexadecimal digits, and so never a path that leads elsewhere.
@@ -205,5 +204,77 @@ const DRAINED: &str = "drained";
 const SEALED_AS: &str = "node/serving";
 const DRAINED_AS: &str = "node/drained";
 
-/// Levels of folders in a release.
-const DEEPEST: usize = 12;
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::secret;
+
+    fn secrets(text: &str) -> Secrets {
+        Secrets::of(&secret::parse(text).unwrap(), "/a").unwrap()
+    }
+
+    fn files() -> Files {
+        let file = |path: &str, text: &str| (path.to_owned(), text.as_bytes().to_vec());
+        Files::from([file("tlsgate.toml", "x"), file("certs/a.crt", "a"), file("certs/b/tls.key", "")])
+    }
+
+    fn root(files: &Files, secrets: &Secrets) -> Root {
+        let name = |part: Vec<u8>| secrets.parts.name(&part).map_err(|error| error.to_string());
+        Root(tree::cut(files, name).unwrap().0)
+    }
+
+    #[test]
+    fn a_release_is_read_as_it_was_kept_also_after_the_secret_was_changed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (old, new) = ("ab".repeat(32), "cd".repeat(32));
+        let (before, both, after) = (secrets(&old), secrets(&format!("{new}\n{old}")), secrets(&new));
+        let house = House::open(folder.path()).unwrap();
+        let root = root(&files(), &before);
+        house.keep(&root, &files()).unwrap();
+        for secrets in [&before, &both] {
+            assert_eq!(release(folder.path(), &root, secrets).unwrap(), files());
+        }
+        assert!(release(folder.path(), &root, &after).unwrap_err().contains("found files that are not those"));
+        assert_eq!(configurations(folder.path()), [configuration(folder.path(), &root)]);
+        house.clear(&BTreeSet::from([root.clone()]));
+        assert!(release(folder.path(), &root, &before).is_ok());
+        house.clear(&BTreeSet::new());
+        assert!(release(folder.path(), &root, &before).unwrap_err().contains("no such file"));
+    }
+
+    #[test]
+    fn no_root_leads_out_of_the_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let house = House::open(folder.path()).unwrap();
+        for root in ["", "..", "../../etc", &"/".repeat(64), &"g".repeat(64)] {
+            let root = Root(root.to_owned());
+            assert!(house.keep(&root, &files()).unwrap_err().contains("expected the 64 hexadecimal digits"));
+            assert!(release(folder.path(), &root, &secrets(&"ab".repeat(32))).is_err());
+        }
+    }
+
+    #[test]
+    fn a_record_opens_only_as_what_it_was_kept_as() {
+        let folder = tempfile::tempdir().unwrap();
+        let secrets = secrets(&"ab".repeat(32));
+        assert_eq!(record(folder.path(), &secrets), Ok(None));
+        let house = House::open(folder.path()).unwrap();
+        let served = Record {
+            number: 7,
+            stamp: 1,
+            attempt: "x".into(),
+            root: root(&files(), &secrets),
+            canary: None,
+            by: String::new(),
+            note: String::new(),
+        };
+        house.serve(&served, &secrets).unwrap();
+        assert_eq!(record(folder.path(), &secrets), Ok(Some(served.clone())));
+        // One from etcd in its place.
+        let sealed = secrets.seal.close("control/current", &served).unwrap();
+        fs::write(folder.path().join("fleet/serving"), sealed).unwrap();
+        assert!(record(folder.path(), &secrets).unwrap_err().contains("none of the fleet's secrets opens"));
+        assert!(House::open(folder.path()).unwrap_err().contains("is locked by another process"));
+        assert_eq!(house.machine(), house.machine());
+    }
+}

@@ -28,6 +28,8 @@ use crate::tls::crypto::sha256;
 
 /// What the task is given at its start.
 pub(super) struct Task {
+    /// Identifies the process.
+    pub(super) process: String,
     pub(super) control: Control,
     pub(super) board: Handle,
     /// What the process serves.
@@ -103,7 +105,7 @@ async fn take_part(
 ) -> bool {
     let fleet = Arc::clone(&means.fleet);
     let (Ok(state), Ok(machine)) = (fleet.directory(), house.machine()) else { return true };
-    let identity = Identity { name: fleet.node.clone(), machine };
+    let identity = Identity { name: fleet.node.clone(), machine, process: task.process.clone() };
     let drained = house.drained(&means.secrets);
     let node = Node::new(Arc::clone(&means.secrets.seal), identity, Some(task.serving.clone()));
     let mut node = node.with_drained(drained.clone());
@@ -183,7 +185,7 @@ async fn changed(plans: &mut watch::Receiver<Plan>, means: &Means, retry: &Atomi
 
 impl Means {
     fn read(fleet: &Arc<Fleet>) -> Result<Self, String> {
-        let secrets = secrets::read(&fleet.secret_file).map_err(|error| error.to_string())?;
+        let secrets = secrets::read(&fleet.secret_file, &fleet.etcd.prefix).map_err(|error| error.to_string())?;
         if secrets.exposed {
             tracing::warn!(
                 "{}: {}: every user of this machine can read the fleet's secret (expected mode 0640 or less)",

@@ -25,19 +25,21 @@ pub struct Secrets {
     all: Arc<[Secret]>,
 }
 
-/// Reads the file.
-pub fn read(file: &Located<PathBuf>) -> Result<Secrets, ConfigError> {
+/// Reads the file, for the fleet with this prefix.
+pub fn read(file: &Located<PathBuf>, prefix: &str) -> Result<Secrets, ConfigError> {
     let path = file.value.display();
     let contents = files::read_secret(&file.value);
     let contents = contents.map_err(|error| file.error(format!("{path}: {}", files::reason(&error))))?;
     let all = secret::parse(&contents.text).map_err(|error| file.error(format!("{path}: {error}")))?;
-    let secrets = Secrets::of(all).map_err(|error| file.error(format!("{path}: {error}")))?;
+    let secrets = Secrets::of(&all, prefix).map_err(|error| file.error(format!("{path}: {error}")))?;
     Ok(Secrets { exposed: contents.exposed, ..secrets })
 }
 
 impl Secrets {
     /// The first one seals, each of them opens.
-    pub fn of(all: Vec<Secret>) -> Result<Self, SealError> {
+    pub fn of(all: &[Secret], prefix: &str) -> Result<Self, SealError> {
+        let own = all.iter().map(|secret| secret::of_fleet(secret, prefix));
+        let all = own.collect::<Option<Vec<_>>>().ok_or(SealError::Provider)?;
         let bytes: Vec<&[u8]> = all.iter().map(|secret| secret.as_slice()).collect();
         let each = bytes.iter().map(|secret| Parts::new(&[secret])).collect::<Result<Vec<_>, _>>()?;
         let (seal, parts) = (Seal::new(&bytes)?, Parts::new(&bytes)?);

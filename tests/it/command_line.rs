@@ -40,7 +40,9 @@ fn the_schema_takes_every_shipped_configuration_and_refuses_what_check_refuses()
     };
     let folders = ["config", "config/compose/tlsgate"].map(|folder| Path::new(env!("CARGO_MANIFEST_DIR")).join(folder));
     let shipped = folders.iter().flat_map(|folder| fs::read_dir(folder).unwrap()).map(|file| file.unwrap().path());
-    let shipped: Vec<_> = shipped.filter(|path| path.is_file()).collect();
+    // What a machine of a fleet has of its own is no configuration.
+    let shipped = shipped.filter(|path| path.is_file() && !path.ends_with("fleet.toml"));
+    let shipped: Vec<_> = shipped.collect();
     assert!(shipped.len() > 3);
     for file in shipped {
         assert_eq!(takes(&file), (true, String::new()), "{}", file.display());

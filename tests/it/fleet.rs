@@ -1,4 +1,4 @@
 //! Many machines that share releases through etcd.
 
-mod node;
+pub(crate) mod node;
 mod verbs;

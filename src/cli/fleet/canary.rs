@@ -97,6 +97,7 @@ mod tests {
         };
         let node = |stamp, trouble: Option<&str>| Registration {
             machine: String::new(),
+            process: String::new(),
             session: 1,
             serving: Some(Served { number: 7, stamp, root: Root("r".into()) }),
             trouble: trouble.map(str::to_owned),

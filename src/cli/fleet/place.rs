@@ -47,7 +47,7 @@ impl Place {
         let path = self.fleet.clone();
         let read = reading(move || {
             let fleet = config::load_machine(&path)?.fleet;
-            let secrets = secrets::read(&fleet.secret_file).map_err(|error| vec![error])?;
+            let secrets = secrets::read(&fleet.secret_file, &fleet.etcd.prefix).map_err(|error| vec![error])?;
             Ok((fleet, secrets))
         });
         let (fleet, secrets) = read.map_err(|errors| several(&errors))?;

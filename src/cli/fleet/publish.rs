@@ -147,8 +147,10 @@ async fn published(store: &Store, files: &Files, what: &Publish) -> Result<Optio
                 how.tell(&format!("{} is the current one", release(&record)));
                 attempt::settled(store, &record, how).await;
                 // While the secret is changed: then nothing that counts is sealed with the old one. The release counts in any case.
-                if let Err(error) = store.reseal(key::DRAINED).await {
-                    complain(&format!("warning: {error}"));
+                for key in [key::DRAINED, key::TICKETS] {
+                    if let Err(error) = store.reseal(key).await {
+                        complain(&format!("warning: {error}"));
+                    }
                 }
                 return Ok(Some(record));
             }

@@ -52,7 +52,7 @@ fn kept(path: PathBuf, signals: &mut Signals) -> Result<Kept, StartError> {
         let machine = config::load_machine(&path)?;
         let fleet = &machine.fleet;
         fleet.directory().map_err(|error| vec![error])?;
-        let secrets = secrets::read(&fleet.secret_file).map_err(|error| vec![error])?;
+        let secrets = secrets::read(&fleet.secret_file, &fleet.etcd.prefix).map_err(|error| vec![error])?;
         // What cannot be used is fetched again.
         let kept = First::kept(fleet, &secrets).unwrap_or_else(|reason| {
             complain(&format!("the release on the disk is not used: {reason}"));
@@ -114,7 +114,7 @@ impl Begun {
         let work = move || {
             // Whom the process has become has to read both again with each reload.
             config::load_machine(&machine.fleet.path)?;
-            secrets::read(&machine.fleet.secret_file).map_err(|error| vec![error])?;
+            secrets::read(&machine.fleet.secret_file, &machine.fleet.etcd.prefix).map_err(|error| vec![error])?;
             let kept = first.keep(&machine.fleet, &secrets);
             let failed = |message| vec![ConfigError { path: "state: directory".into(), position: None, message }];
             kept.map_err(failed)?;

@@ -21,6 +21,8 @@ pub(super) struct Link {
     paused_until: Option<Instant>,
     /// In a row.
     failures: u32,
+    /// Writes in a row whose conditions did not hold.
+    refusals: u32,
     /// Why it cannot read.
     reading: Option<String>,
     /// Why it cannot write.
@@ -91,14 +93,24 @@ impl Link {
         (self.watch, self.watching_since) = (Some(watch), Some(Instant::now()));
         self.reading = None;
         // What cannot be written goes on to be tried less and less often.
-        if self.writing.is_none() {
+        if self.writing.is_none() && self.refusals == 0 {
             self.failures = 0;
         }
     }
 
     pub(super) fn wrote(&mut self) {
         self.writing = None;
-        self.failures = 0;
+        (self.failures, self.refusals) = (0, 0);
+    }
+
+    /// What was written did not fit to what was there. Once is a coincidence; who is refused again and again must not ask etcd
+    /// without pause.
+    pub(super) fn was_refused(&mut self) {
+        self.writing = None;
+        if self.refusals > 0 {
+            self.pause();
+        }
+        self.refusals += 1;
     }
 
     pub(super) fn renewed(&mut self) {

@@ -30,7 +30,8 @@ impl Etcd {
 
     pub(super) fn list(&self, watched: &[String]) -> Vec<Entry> {
         let is_watched = |key: &str| watched.iter().any(|prefix| key.starts_with(prefix.as_str()));
-        let entry = |(key, (value, revision, _)): (&String, &(Vec<u8>, Revision, Option<Lease>))| Entry {
+        let entry = |(key, (value, revision, lease)): (&String, &(Vec<u8>, Revision, Option<Lease>))| Entry {
+            lease: lease.unwrap_or(0),
             key: key.clone(),
             value: Some(value.clone()),
             revision: *revision,
@@ -61,11 +62,16 @@ impl Etcd {
         match change {
             Change::Put { key, value, lease } => {
                 self.keys.insert(key.clone(), (value.clone(), self.revision, *lease));
-                Entry { key: key.clone(), value: Some(value.clone()), revision: self.revision }
+                Entry {
+                    key: key.clone(),
+                    value: Some(value.clone()),
+                    revision: self.revision,
+                    lease: lease.unwrap_or(0),
+                }
             }
             Change::Delete { key } => {
                 self.keys.remove(key);
-                Entry { key: key.clone(), value: None, revision: self.revision }
+                Entry { key: key.clone(), value: None, revision: self.revision, lease: 0 }
             }
         }
     }

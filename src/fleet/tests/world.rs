@@ -238,7 +238,11 @@ impl World {
         self.say(|| format!("{name} starts"));
         let (seal, Host { kept, ring, drained, .. }) = (self.seal.clone(), &self.hosts[host]);
         self.hosts[host].process = Some(if host < self.nodes {
-            let identity = Identity { machine: format!("machine of {name}"), name };
+            let identity = Identity {
+                machine: format!("machine of {name}"),
+                process: format!("process {}", self.hosts[host].life),
+                name,
+            };
             Process::Node(Box::new(Node::new(seal, identity, kept.clone()).with_drained(drained.clone())))
         } else {
             let secret = || Some(fastrand::u64(..).to_string());

@@ -60,7 +60,7 @@ fn an_authority_that_refuses_garbles_or_breaks_off_costs_nothing_that_is_served(
     for (what, kind, fault, words) in cases {
         let before = scene.between.seen(kind).len();
         scene.between.always(kind, fault);
-        scene.fails(what, &[words], &old);
+        scene.fails(what, &[words]);
         let asked = scene.between.seen(kind).len() - before;
         assert!((1..20).contains(&asked), "{what}: {asked} requests");
         scene.between.mend();
@@ -100,16 +100,16 @@ fn the_reason_of_an_authority_that_is_not_convinced_is_shown() {
     let old = scene.issued("a");
     scene.between.always(Kind::Authorization, invalid(Some("words of the authorization")));
     scene.between.always(Kind::Order, invalid(None));
-    scene.fails("an authorization", &["words of the authorization", &scene.name("a")], &old);
+    scene.fails("an authorization", &["words of the authorization", &scene.name("a")]);
     scene.between.mend();
     // An authorization of an earlier attempt, which nobody has asked the authority to look at now.
     scene.between.always(Kind::Authorization, Fault::json(|resource| invalidate(resource, Some("words of before"))));
-    scene.fails("an old authorization", &["words of before", &scene.name("a")], &old);
+    scene.fails("an old authorization", &["words of before", &scene.name("a")]);
     scene.between.mend();
     for kind in [Kind::Order, Kind::Finalize] {
         scene.between.always(kind, invalid(Some("words of the order")));
     }
-    scene.fails("an order", &["words of the order"], &old);
+    scene.fails("an order", &["words of the order"]);
     scene.mended(&old);
 }
 
@@ -118,12 +118,12 @@ fn the_reason_of_an_authority_that_is_not_convinced_is_shown() {
 fn an_authority_that_finds_nobody_says_so() {
     let unchecked = format!("{TLS_ALPN}\ncheck = false");
     let scene = Scene::start(&Plan { authority: &unchecked, ..Plan::simple() });
-    let old = scene.issued("a");
+    scene.issued("a");
     let name = scene.name("a");
     scene.leads("a", own_address());
-    scene.fails("a name that leads elsewhere", &[&name, "tls-alpn-01"], &old);
+    scene.fails("a name that leads elsewhere", &[&name, "tls-alpn-01"]);
     scene.pebble.record("set-servfail", &json!({ "host": format!("{name}.") }));
-    scene.fails("a name server that fails", &[&name, "tls-alpn-01"], &old);
+    scene.fails("a name server that fails", &[&name, "tls-alpn-01"]);
 }
 
 /// A server that claims to know the challenge, and has another certificate.
@@ -152,7 +152,7 @@ fn what_would_not_convince_the_authority_is_not_tried() {
     let old = scene.issued("a");
     let (ip, asked) = (impostor(&scene), scene.between.count(Kind::Challenge));
     scene.leads("a", ip);
-    scene.fails("another server", &[&scene.name("a"), &ip.to_string()], &old);
+    scene.fails("another server", &[&scene.name("a"), &ip.to_string()]);
     assert_eq!(scene.between.count(Kind::Challenge), asked, "the authority was asked to try");
     scene.leads("a", scene.ip);
     scene.mended(&old);
@@ -177,7 +177,7 @@ fn a_certificate_that_is_not_right_is_not_served() {
     for (what, leaf, words) in cases {
         let reissuer = Reissuer::new(&scene.path("other.pem"));
         scene.between.always(Kind::Certificate, Fault::text(move |chain| reissuer.reissue(chain, &leaf)));
-        scene.fails(what, &[words], &old);
+        scene.fails(what, &[words]);
         scene.between.mend();
     }
     // The same CA with nothing wrong is fine.
@@ -197,10 +197,10 @@ fn an_authority_that_is_down_or_says_nothing_is_given_up_in_time() {
     for kind in all {
         scene.between.always(kind, Fault::Cut);
     }
-    scene.fails("down", &[&authority], &old);
+    scene.fails("down", &[&authority]);
     scene.between.mend();
     let gates = all.map(|kind| scene.between.hold(kind, Moment::Before));
-    scene.fails("silent", &[&authority], &old);
+    scene.fails("silent", &[&authority]);
     for gate in gates {
         gate.open();
     }

@@ -18,6 +18,10 @@ fn every_configuration_in_a_document_has_only_keys_and_values_that_exist() {
         for text in block.text.split("\n# or\n") {
             seen += 1;
             let folder = tempfile::tempdir().unwrap();
+            if text.contains("[fleet]") {
+                wrong.extend(of_machine(folder.path(), text).map(|error| format!("{}: {error}", block.place())));
+                continue;
+            }
             let checked = check(folder.path(), &completed(text));
             let errors = checked.errors.into_iter().filter(|error| !is_of_a_part(error));
             wrong.extend(errors.map(|error| format!("{}: {error}", block.place())));
@@ -59,6 +63,14 @@ fn every_key_that_stands_for_a_word_of_another_proxy_exists() {
     }
     assert!(seen > 60, "only {seen} keys seen");
     assert!(wrong.is_empty(), "{wrong:?}");
+}
+
+/// What is wrong with what a machine of a fleet has of its own.
+fn of_machine(folder: &Path, text: &str) -> impl Iterator<Item = String> + use<> {
+    let path = folder.join("fleet.toml");
+    fs::write(&path, text).unwrap();
+    let errors = tlsgate::config::load_machine(&path).err().unwrap_or_default();
+    errors.into_iter().map(|error| error.to_string())
 }
 
 /// With the head of the table that the text is a part of.

@@ -73,7 +73,7 @@ struct Actor {
 impl Actor {
     fn new(store: &Store, name: &str, build: Duration) -> Self {
         let (state, stop, etcd) = (Arc::new(Mutex::new(State::default())), Arc::new(Notify::new()), client(store));
-        let identity = Identity { name: name.into(), machine: format!("machine of {name}") };
+        let identity = Identity { name: name.into(), machine: format!("machine of {name}"), process: "one".into() };
         let mut player = Player { name: name.into(), state: Arc::clone(&state), build };
         let stopped = Arc::clone(&stop);
         let task = tokio::spawn(async move {

@@ -189,3 +189,10 @@ fn run(file: &Path) -> Command {
     command.args(["run", "--fleet"]).arg(file).stdin(Stdio::null());
     command
 }
+
+/// The metrics of a node.
+pub(crate) fn metrics() -> String {
+    let scene = Scene::new();
+    scene.publishes();
+    scene.node("a").door().get("/metrics").body
+}

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use super::queries::{Matcher, named};
-use super::scene::{Families, Scene};
+use super::scene::{self, Families, Scene};
 use super::{dashboard, path, rules, text, words};
 
 /// What Prometheus itself adds: metrics, and labels of each series.
@@ -13,7 +13,8 @@ const ADDED: [&str; 2] = ["job", "instance"];
 
 #[test]
 fn rules_dashboard_and_documents_name_only_what_there_is() {
-    let families = Scene::new().families();
+    let mut families = Scene::new().families();
+    families.extend(scene::families(&crate::fleet::node::metrics()));
     let known = Known { outcomes: outcomes(), families };
     let mut faults = Vec::new();
     let (mut seen, mut shown) = (0, BTreeSet::new());

@@ -66,7 +66,13 @@ mod tests {
         };
         let node = |number: u64, trouble: Option<&str>| {
             let serving = (number > 0).then(|| Served { number, stamp: number * 10, root: Root("r".into()) });
-            Ok(Registration { machine: String::new(), session: 1, serving, trouble: trouble.map(str::to_owned) })
+            Ok(Registration {
+                machine: String::new(),
+                process: String::new(),
+                session: 1,
+                serving,
+                trouble: trouble.map(str::to_owned),
+            })
         };
         let state =
             MemberState { version: "3.5".into(), database_bytes: 1, is_leader: true, alarms: vec!["NOSPACE".into()] };

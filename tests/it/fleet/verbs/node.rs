@@ -10,6 +10,7 @@ use tlsgate::fleet::drive::{Hands, drive};
 use tlsgate::fleet::node::{Identity, Node};
 use tlsgate::fleet::record::{Record, Root};
 use tlsgate::fleet::seal::Seal;
+use tlsgate::fleet::secret;
 use tokio::sync::Notify;
 
 use super::{Fleet, read};
@@ -86,10 +87,12 @@ impl Played {
             timeout: Duration::from_secs(5),
         };
         let secret = read(&fleet.path("fleet.key"));
-        let secrets: Vec<Vec<u8>> = secret.lines().map(decoded).collect();
-        let secrets: Vec<&[u8]> = secrets.iter().map(Vec::as_slice).collect();
+        let secrets = secret::parse(&secret).unwrap();
+        let secrets: Vec<_> =
+            secrets.iter().map(|secret| secret::of_fleet(secret, &settings.prefix).unwrap()).collect();
+        let secrets: Vec<&[u8]> = secrets.iter().map(|secret| secret.as_slice()).collect();
         let seal = Arc::new(Seal::new(&secrets).unwrap());
-        let identity = Identity { name: name.into(), machine: format!("machine of {name}") };
+        let identity = Identity { name: name.into(), machine: format!("machine of {name}"), process: "played".into() };
         let (mut player, stopped) = (Player(Arc::clone(&shared)), Arc::clone(&stop));
         let (end, ended) = channel();
         let thread = std::thread::spawn(move || {
@@ -127,8 +130,4 @@ impl Drop for Played {
             let _ = thread.join();
         }
     }
-}
-
-fn decoded(line: &str) -> Vec<u8> {
-    line.as_bytes().chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
 }

@@ -1,6 +1,7 @@
 //! Old releases and parts: removed, and nothing that is needed with them.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
 
@@ -64,6 +65,39 @@ fn what_was_never_published_is_removed_and_a_release_of_which_parts_are_lost_is_
     assert!(error.contains("nothing has changed: release 1: found") && error.contains("expected all"), "{error}");
     fleet.does(&["gc"]);
     fleet.does(&["diff", "2", "2"]);
+}
+
+#[test]
+fn removing_beside_publishing_leaves_every_release_whole() {
+    let fleet = Fleet::new();
+    assert_eq!(fleet.publish(), 1);
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let remove = || {
+            let mut times = 0;
+            while !is_over.load(Ordering::Relaxed) {
+                let output = fleet.run(&["gc", "--keep", "0"]);
+                let error = String::from_utf8_lossy(&output.stderr).into_owned();
+                assert!(output.status.success() || error.contains("published at the same time"), "{error}");
+                times += 1;
+            }
+            times
+        };
+        let removing = scope.spawn(remove);
+        let published = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            for number in 1..=6 {
+                // One that was removed comes again, and what is current must be whole to be published again.
+                fleet.configure(&format!("max_connections = {}", number % 2 + 1));
+                let current = fleet.publish();
+                fleet.does(&["rollback", &current.to_string()]);
+            }
+        }));
+        is_over.store(true, Ordering::Relaxed);
+        assert!(removing.join().unwrap() > 0);
+        published.unwrap();
+    });
+    fleet.does(&["gc", "--keep", "0"]);
+    fleet.does(&["rollback", "13"]);
 }
 
 /// The parts of the current release: what is left if nothing else is kept. Asked of a copy of the keys.
