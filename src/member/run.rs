@@ -2,7 +2,7 @@
 //! to has changed. Must not know: what it does as a part of the fleet.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -112,12 +112,7 @@ async fn take_part(
 ) -> bool {
     let fleet = Arc::clone(&means.fleet);
     let (Ok(state), Ok(machine)) = (fleet.directory(), house.machine()) else { return true };
-    // Only now: what a process cannot serve, the next one must not start from.
-    if kept::record(&state.value, &means.secrets) != Ok(Some(task.serving.clone()))
-        && let Err(reason) = house.serve(&task.serving, &means.secrets)
-    {
-        tracing::warn!(%reason, "which release is served cannot be kept: the next start does not know it");
-    }
+    remember(&house, &state.value, &task.serving, &means.secrets);
     let identity = Identity { name: fleet.node.clone(), machine, process: task.process.clone() };
     let drained = house.drained(&means.secrets);
     let node = Node::new(Arc::clone(&means.secrets.seal), identity, Some(task.serving.clone()));
@@ -181,6 +176,16 @@ async fn take_part(
     }
     task.board.note(|status| status.connected = false);
     goes_on
+}
+
+/// Keeps which release is served. Only now: what a process cannot serve, the next one must not start from.
+fn remember(house: &House, state: &Path, serving: &Record, secrets: &Secrets) {
+    let kept = kept::record(state, secrets);
+    if !kept.is_ok_and(|kept| kept.as_ref() == Some(serving))
+        && let Err(reason) = house.serve(serving, secrets)
+    {
+        tracing::warn!(%reason, "which release is served cannot be kept: the next start does not know it");
+    }
 }
 
 /// Waits until it has to begin again; `false` where nobody asks any longer.
