@@ -5,6 +5,7 @@ use std::net::TcpListener;
 use std::process::Stdio;
 
 use crate::support::proxy::Proxy;
+use crate::support::tool::shown;
 
 use super::{Node, Scene, run};
 
@@ -149,7 +150,7 @@ fn a_start_takes_the_current_release_and_not_the_one_of_its_disk() {
     // It could not start from the release that it has.
     let _taken = TcpListener::bind(address).unwrap();
     scene.configure("");
-    scene.publishes();
+    publishes_alone(&scene);
     let node = scene.node("a");
     node.is_connected();
     assert_eq!(node.shown()["release"]["number"], 2);
@@ -164,7 +165,7 @@ fn a_start_goes_back_to_the_last_release_where_the_current_one_does_not_start() 
     drop(node);
     // One that does not load.
     scene.configure("[process]\nsandbox = \"off\"\n");
-    scene.publishes();
+    publishes_alone(&scene);
     let node = scene.node("a");
     node.proxy.log_line("starting with release 1 from the disk: release 2 cannot be started from");
     assert!(scene.serves(node.proxy.address("main"), "a.test"));
@@ -172,7 +173,7 @@ fn a_start_goes_back_to_the_last_release_where_the_current_one_does_not_start() 
     // One that loads, and cannot be served: this is known once it was tried.
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     scene.configure(&second(&taken));
-    scene.publishes();
+    publishes_alone(&scene);
     let text = fails(&scene);
     assert!(text.contains("cannot listen on "), "{text}");
     let node = scene.node("a");
@@ -191,6 +192,12 @@ fn fails(scene: &Scene) -> String {
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{text}");
     text
+}
+
+/// Publishes while the machine `a`, which is gone, has its lease yet.
+fn publishes_alone(scene: &Scene) {
+    let output = scene.publish(&["--without", "a"]);
+    assert!(output.status.success(), "{}", shown(&output));
 }
 
 /// One more listener, at the address of a socket.
