@@ -165,10 +165,10 @@ fn a_process_that_becomes_somebody_else_is_not_told_by_a_release_what_to_run() {
         (
             token,
             "",
-            "certificates: found the module /tmp/x.so, expected none: it would run with the rights of the start",
+            "certificates[0]: found the module /tmp/x.so, expected none: it would run with the rights of the start",
         ),
         (asked, "", "found the program /bin/a, expected none"),
-        ("\"certs\"", any, "keys: passphrases: found the program /bin/b, expected none"),
+        ("\"certs\"", any, "passphrases[0]: found the program /bin/b, expected none"),
         ("\"certs\"", dns, "program: found the program /bin/c, expected none"),
     ] {
         let found = with("[process]\nuser = \"nobody\"\n", certificates, more);
