@@ -90,3 +90,23 @@ fn a_node_with_another_secret_takes_nothing() {
     child.kill().unwrap();
     child.wait().unwrap();
 }
+
+#[test]
+fn a_node_that_puts_its_release_back_relies_on_no_part_that_it_finds() {
+    let scene = Scene::new();
+    scene.publishes();
+    let node = scene.node("a");
+    node.is_connected();
+    let stored = scene.store.all();
+    let parts: Vec<_> = stored.iter().filter(|(key, _)| key.contains("/part/")).collect();
+    assert!(!parts.is_empty());
+    for (key, value) in parts {
+        let mut value = value.clone();
+        *value.last_mut().unwrap() ^= 1;
+        scene.store.put_bytes(key, &value);
+    }
+    scene.store.delete("/tlsgate/test/control/current");
+    node.proxy.log_line("it is put back");
+    let other = scene.node("b");
+    assert!(scene.serves(other.proxy.address("main"), "a.test"));
+}
