@@ -2,13 +2,12 @@
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
-use std::future::pending;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use tokio::signal::unix::{SignalKind, signal};
 
+use super::interrupted::interrupted;
 use super::place::Store;
 use super::releases;
 use super::shown::{self, names, now};
@@ -202,20 +201,6 @@ pub(super) async fn settled(store: &Store, record: Record, how: &How) -> Done {
             return Done { record, behind: Some(behind) };
         }
         tokio::time::sleep(LOOK).await;
-    }
-}
-
-/// Ready as soon as somebody wants this process to end.
-pub(super) async fn interrupted() {
-    let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()].map(signal);
-    let [Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)] = kinds else {
-        return pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-        // The terminal is gone, and what nodes serve must not depend on that.
-        _ = hangup.recv() => {}
     }
 }
 

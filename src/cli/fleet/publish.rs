@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::attempt::{self, Done, Failure, How};
 use super::canary::{self, Verdict};
 use super::collect::{Collected, Files, collect};
+use super::interrupted::interrupted;
 use super::place::{Place, Store, wait_for};
 use super::releases;
 use super::shown::{counted, names, now, release, release_json, short, who};
@@ -173,7 +174,7 @@ async fn put(store: &Store, files: &Files, what: &Publish) -> Result<(Root, i64)
     }
     let put = tokio::select! {
         put = transfer::put(&store.etcd, &store.parts, &files.0) => put,
-        () = attempt::interrupted() => return Err("nothing has changed: interrupted".to_owned().into()),
+        () = interrupted() => return Err("nothing has changed: interrupted".to_owned().into()),
     };
     let (root, Cost { parts, bytes }) = put.map_err(|error| format!("nothing has changed: {error}"))?;
     let (count, all) = (files.0.len(), files.0.values().map(Vec::len).sum::<usize>());
@@ -190,7 +191,7 @@ async fn put(store: &Store, files: &Files, what: &Publish) -> Result<(Root, i64)
 async fn mend(store: &Store, files: &Files, how: &How) -> Result<Root, Failure> {
     let mended = tokio::select! {
         mended = transfer::mend(&store.etcd, &store.parts, &files.0) => mended,
-        () = attempt::interrupted() => return Err("nothing has changed: interrupted".to_owned().into()),
+        () = interrupted() => return Err("nothing has changed: interrupted".to_owned().into()),
     };
     let (root, Cost { parts, .. }) = mended.map_err(|error| format!("nothing has changed: {error}"))?;
     how.tell(&match parts {
