@@ -19,5 +19,6 @@ pub mod renewal;
 pub mod responder;
 pub mod schedule;
 pub mod settings;
+pub mod share;
 pub mod status;
 pub mod trouble;

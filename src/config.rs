@@ -15,7 +15,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use located::ConfigError;
+use located::{ConfigError, Located, Position, Text};
 use toml::de::DeTable;
 use validate::Config;
 use validate::fleet::Machine;
@@ -70,6 +70,17 @@ pub fn parse(text: &str, folder: &Path) -> Result<Config, Vec<ConfigError>> {
     validated(file, errors, Folders { configuration: folder, machine: folder })
 }
 
+/// The same for the text of a release where it is published, and not served: each node has a folder of the state of its own.
+pub fn parse_published(text: &str, folder: &Path) -> Result<Config, Vec<ConfigError>> {
+    let (mut file, errors) = file::File::decode(text)?;
+    file.state.directory.get_or_insert_with(|| Located {
+        value: ELSEWHERE.into(),
+        at: Position { text: Text::Configuration, line: 1, column: 1 },
+        path: "state.directory".into(),
+    });
+    validated(file, errors, Folders { configuration: folder, machine: folder })
+}
+
 /// The same for the text of a release.
 pub fn parse_release(machine: &Machine, text: &str, folder: &Path) -> Result<Config, Vec<ConfigError>> {
     let (file, mut errors) = file::File::decode(text)?;
@@ -95,6 +106,9 @@ fn validated(file: file::File, mut errors: Vec<ConfigError>, folders: Folders<'_
     errors.sort_by_key(|error| error.position);
     Err(errors)
 }
+
+/// The folder of the state on another machine: there is nothing here.
+const ELSEWHERE: &str = "/nonexistent/state-of-the-node";
 
 #[cfg(test)]
 mod tests;

@@ -13,6 +13,7 @@ pub mod drive;
 pub mod key;
 pub mod leader;
 pub mod machine;
+pub mod mirror;
 pub mod node;
 pub mod part;
 pub mod publisher;

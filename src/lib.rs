@@ -34,7 +34,7 @@
 //! | 9 | `cli::probe` | what a live server offers, and whether TLS passes through to a backend | cli::load, cli::answer, explain, starttls, tls, files, words |
 //! | 9 | `cli::load` | configurations for the verbs, read with a time limit | reload::job, config |
 //! | 9 | `cli::answer` | how a verb answers: what it prints, in which form, with which exit code | – |
-//! | 8 | `server` | connects the parts: workers, sockets, descriptors, signals, drain, hand-over to another process | admin, reload, proxy, snapshot, config, acme::keeper, acme::status, acme::responder, acme::settings, backend, tls::certificate::expiry, tls::crypto, observe, monitor, net, gate, words, tls::certificate::certified, sandbox, pressure, allocator, live, review, labels, lists::keeper, lists::status, member |
+//! | 8 | `server` | connects the parts: workers, sockets, descriptors, signals, drain, hand-over to another process | admin, reload, proxy, snapshot, config, acme::keeper, acme::status, acme::responder, acme::settings, backend, tls::certificate::expiry, tls::crypto, observe, monitor, net, gate, words, tls::certificate::certified, sandbox, pressure, allocator, live, review, labels, lists::keeper, lists::status, member, acme::share |
 //! | 7 | `admin` | health, state and changes over HTTP, a page for people, and a door for probes alone: opens both, answers requests; each has its own thread and runtime | admin::page, admin::change, admin::view, admin::request, admin::connection, reload, config, acme::keeper, observe::metrics, net, tls::handshake, pressure, gate, live, lists::keeper, member |
 //! | 7 | `admin::page` | the page at `/`: the state for people, and the forms of changes; who has signed in there | admin::request, acme::status, backend::condition, backend::pool, backend::server, config, observe::metrics, pressure, reload, route::ways, snapshot, tls, warning, live, live::call, observe::access, labels, limit, lists::status, member |
 //! | 7 | `admin::change` | changes: certificates, servers, connections, reload, drain; and the log of all changes | admin::view, admin::request, admin::connection, reload, route::split, snapshot, config, backend::condition, acme::keeper, acme::reason, tls, files, limit, words, passphrase, live, live::call |
@@ -42,7 +42,7 @@
 //! | 7 | `admin::request` | a request from its head to its answer: authorization, paths, the form of answers | admin::connection, config, tls::crypto, files |
 //! | 7 | `admin::connection` | the admin server's connections: accepted, limited, secured by TLS, closed if a peer stalls | limit, tls, net, gate |
 //! | 6 | `explain` | a question about a client → which certificate it would receive, and why | proxy::ending, snapshot, route, tls, labels, limit, ja4 |
-//! | 6 | `member` | this process as a node of a fleet: takes what is published, and keeps what it serves; its own thread and runtime | reload, snapshot, config, fleet::drive, fleet::transfer, etcd, fleet, backend::condition, backend::server, tls::crypto, background, state, files, tls::tickets |
+//! | 6 | `member` | this process as a node of a fleet: takes what is published, and keeps what it serves; its own thread and runtime | reload, snapshot, config, fleet::drive, fleet::transfer, etcd, fleet, backend::condition, backend::server, tls::crypto, background, state, files, tls::tickets, acme::share, acme::challenge, acme::responder, tls::handshake |
 //! | 6 | `reload` | load → validate → build → swap; after a failure the old state stays | reload::watch, reload::job, snapshot, route, config, tls, background, warning, net, sandbox |
 //! | 6 | `reload::watch` | watches files and folders, and starts a reload when one changes | config::validate, tls::certificate::source, observe::access, background, files |
 //! | 6 | `reload::job` | runs work that waits for files on a separate thread, with a time limit | config::located, files |
@@ -91,15 +91,15 @@
 //! | 3 | `lists::status` | what is known of every list that is fetched, for who shows it | lists::url, words |
 //! | 3 | `lists::settings` | which lists are fetched, and how | lists::url |
 //! | 3 | `lists::url` | URLs of the web | tls::crypto |
-//! | 3 | `acme::keeper` | keeps certificates: orders, renews, revokes them in time; its own thread and runtime | acme::order, acme::account, acme::challenge, acme::renewal, acme::issued, acme::directory, acme::memory, acme::http, acme::trouble, acme::schedule, acme::status, acme::responder, acme::lookup, acme::settings, acme::clock, backend::discover, tls::handshake, tls::certificate::x509, state, background, monitor |
+//! | 3 | `acme::keeper` | keeps certificates: orders, renews, revokes them in time; its own thread and runtime | acme::order, acme::account, acme::challenge, acme::renewal, acme::issued, acme::directory, acme::memory, acme::http, acme::trouble, acme::schedule, acme::status, acme::responder, acme::lookup, acme::settings, acme::clock, backend::discover, tls::handshake, tls::certificate::x509, state, background, monitor, acme::share |
 //! | 3 | `acme::order` | one order for one certificate, from its beginning to the files, resumed after a crash | acme::account, acme::challenge, acme::issued, acme::memory, acme::http, acme::trouble, acme::settings, acme::clock, tls::crypto, state, tls::certificate::pem |
 //! | 3 | `acme::account` | the account at an authority: found again, made, bound to another, given another key | acme::directory, acme::memory, acme::http, acme::trouble, acme::answer, acme::schedule, acme::settings, acme::clock, tls::crypto, state, files |
-//! | 3 | `acme::challenge` | answers to an authority's challenges: built, put up, tried from here, taken down | acme::responder, acme::check, acme::lookup, acme::publish, acme::settings, tls::handshake, tls::certificate::name, tls::crypto, monitor |
+//! | 3 | `acme::challenge` | answers to an authority's challenges: built, put up, tried from here, taken down | acme::responder, acme::check, acme::lookup, acme::publish, acme::settings, tls::handshake, tls::certificate::name, tls::crypto, monitor, acme::share |
 //! | 3 | `acme::renewal` | when an authority proposes to renew a certificate (RFC 9773) | acme::issued, acme::http, acme::trouble |
 //! | 3 | `acme::issued` | whether what an authority has issued can be served, and what is known of it | acme::schedule, acme::settings, tls::certificate::certified, tls::certificate::chain, tls::certificate::x509, tls::certificate::pem, tls::certificate::name |
 //! | 3 | `acme::directory` | what an authority offers, and whether it fits what is asked of it | acme::http, acme::trouble, acme::settings |
 //! | 3 | `acme::memory` | what is remembered of certificates and accounts across restarts | acme::schedule, acme::status, acme::settings, tls::crypto, state |
-//! | 3 | `acme::http` | HTTPS requests to an authority, each with limits | acme::trouble, acme::answer, acme::settings, acme::clock, tls::trust::servers, tls::crypto, tls::trust::roots, causes |
+//! | 3 | `acme::http` | HTTPS requests to an authority, each with limits | acme::trouble, acme::answer, acme::settings, acme::clock, tls::trust::servers, tls::crypto, tls::trust::roots, causes, acme::share |
 //! | 3 | `acme::trouble` | why something that an authority was asked for failed, in words | acme::answer, causes |
 //! | 3 | `acme::answer` | an authority's answer to one request | – |
 //! | 3 | `acme::schedule` | when a certificate is renewed, and when an attempt that failed is made again; pure | acme::status |
@@ -109,6 +109,7 @@
 //! | 3 | `acme::lookup` | look-ups for checks: TXT records, aliases, addresses, a zone's name servers | backend::discover |
 //! | 3 | `acme::publish` | publishes records in the DNS: by updates with a signature, or with a program | acme::settings, files, monitor, words |
 //! | 3 | `acme::reason` | why a certificate is revoked | words |
+//! | 3 | `acme::share` | what orders share with other processes that serve the same certificates | – |
 //! | 3 | `acme::settings` | which authorities are used, and which certificates are to be kept | tls::certificate::name, tls::crypto, net, words |
 //! | 3 | `acme::clock` | the time of day, which tests replace | – |
 //! | 3 | `backend::upkeep` | looks up names and checks the health of servers; its own thread and runtime | backend::pool, backend::server, backend::verdict, backend::health, backend::lookup, backend::discover, backend::condition, net |

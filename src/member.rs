@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use tokio::runtime;
 use tokio::sync::{oneshot, watch};
 
+use crate::acme::share::Others;
 use crate::background;
 use crate::config::validate::fleet::Fleet;
 use crate::fleet::record::Record;
@@ -18,6 +19,7 @@ mod drains;
 mod hands;
 pub mod kept;
 pub mod leading;
+pub mod orders;
 mod run;
 pub mod secrets;
 pub mod start;
@@ -25,6 +27,7 @@ pub mod status;
 
 use drains::Drains;
 use leading::Leading;
+use orders::Places;
 use run::{Plan, Task};
 use status::{Counts, Handle, Status};
 
@@ -49,7 +52,11 @@ pub struct Member {
 
 impl Member {
     /// Starts the thread. An error where the system has no thread or descriptor left.
-    pub fn start(Joining { fleet, record }: Joining, control: Control) -> io::Result<Self> {
+    pub fn start(
+        Joining { fleet, record }: Joining,
+        control: Control,
+        (places, others): (Places, Others),
+    ) -> io::Result<Self> {
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         let board = Handle::new(Status {
             node: fleet.node.clone(),
@@ -69,7 +76,17 @@ impl Member {
         let (running, stopped) = oneshot::channel();
         let (fence, leading) = leading::channel();
         let process = kept::id().ok_or_else(|| io::Error::other("the system provides no random bytes"))?;
-        let task = Task { process, control, board: board.clone(), serving: record, drains: Drains::default(), fence };
+        let task = Task {
+            process,
+            control,
+            board: board.clone(),
+            serving: record,
+            fence,
+            leading: leading.clone(),
+            drains: Drains::default(),
+            places,
+            others,
+        };
         let take_part = move || {
             // What is fetched is opened and proved, and clients must not wait for it.
             background::step_back();

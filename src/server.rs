@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 
 use crate::acme::keeper::Keeper;
 use crate::acme::responder::Tokens;
+use crate::acme::share::{self, Others, Share};
 use crate::admin;
 use crate::admin::request::token;
 use crate::admin::{Admin, Counted, Keepers, Purpose};
@@ -19,6 +20,7 @@ use crate::config::validate::Config;
 use crate::gate::Gate;
 use crate::lists::keeper::Keeper as ListKeeper;
 use crate::live::registry::Registry;
+use crate::member::orders::Places;
 use crate::member::{Joining, Member};
 use crate::monitor::{self, Monitor};
 use crate::net::address::Address;
@@ -152,7 +154,9 @@ impl Server {
         let watch = Watch::new(nudge.clone());
         let first = reading(signals, || tidied(config))?.map_err(StartError::Config)?;
         let tokens = Tokens::default();
-        let kept = keepers(&first.built.snapshot, tokens.clone(), monitor.clone(), nudge);
+        let places = Places { challenges: Arc::clone(first.built.snapshot.challenges()), tokens: tokens.clone() };
+        let (share, others) = joining.as_ref().map(|_| share::pair()).unzip();
+        let kept = keepers(&first.built.snapshot, tokens.clone(), (monitor.clone(), share), nudge);
         let (keeper, lists) = kept.map_err(StartError::Worker)?;
         let mut reloader = Reloader::start(origin, first, |current| {
             let (counted, pressure) = (Arc::clone(&metrics), Arc::clone(&pressure));
@@ -164,7 +168,8 @@ impl Server {
         .map_err(StartError::Config)?
         .confined(confined);
         let parts = (admin.as_ref(), &upkeep, (&keeper, &lists), workers.handles.clone(), (pressure, live));
-        let (control, commands, (governor, review, member)) = serving(&mut reloader, parts, joining)?;
+        let (control, commands, (governor, review, member)) =
+            serving(&mut reloader, parts, joining.zip(others.map(|others| (places, others))))?;
         let status = notify::Status::ready(control.status.borrow().addresses.len());
         let watchdog = planned.map(Planned::begin).transpose().map_err(StartError::Worker)?;
         tracing::info!(pid = std::process::id(), "ready");
@@ -242,10 +247,10 @@ impl Opened {
 fn keepers(
     snapshot: &Snapshot,
     tokens: Tokens,
-    monitor: Option<Monitor>,
+    (monitor, share): (Option<Monitor>, Option<Share>),
     nudge: mpsc::Sender<()>,
 ) -> io::Result<(Keeper, ListKeeper)> {
-    let keeper = Keeper::start(Arc::clone(snapshot.challenges()), tokens, monitor)?;
+    let keeper = Keeper::start(Arc::clone(snapshot.challenges()), tokens, monitor, share)?;
     Ok((keeper, ListKeeper::start(Arc::clone(snapshot.seen()), nudge)?))
 }
 
@@ -253,7 +258,7 @@ fn keepers(
 fn serving(
     reloader: &mut Reloader<Sockets>,
     (admin, upkeep, (keeper, lists), workers, (pressure, live)): Parts<'_>,
-    joining: Option<Joining>,
+    joining: Option<(Joining, (Places, Others))>,
 ) -> Result<(Control, mpsc::Receiver<Command>, (Governor, Review, Option<Member>)), StartError> {
     // The predecessor serves until it receives this: after any error above, it simply goes on.
     reloader.sockets().accepting().map_err(StartError::Handover)?;
@@ -264,7 +269,7 @@ fn serving(
     let (current, setting) = (Arc::clone(&control.current), reloader.config().bounds.memory);
     let review = Review::start(Arc::clone(&current), Arc::clone(&live)).map_err(StartError::Worker)?;
     let governor = Governor::start(Arc::clone(&pressure), current, workers, setting).map_err(StartError::Worker)?;
-    let member = joining.map(|joining| Member::start(joining, control.clone())).transpose();
+    let member = joining.map(|(joining, sharing)| Member::start(joining, control.clone(), sharing)).transpose();
     let member = member.map_err(StartError::Worker)?;
     if let Some(admin) = admin {
         let fleet = member.as_ref().map(Member::handle);

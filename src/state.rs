@@ -4,10 +4,12 @@
 //! elsewhere. Names that begin with a dot are the room's own: what a crash leaves behind has such a name.
 
 use std::ffi::OsStr;
+use std::fmt;
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::{Mode, OFlags, fstat, openat, stat};
 use rustix::io::Errno;
@@ -29,14 +31,25 @@ pub use place::{make, usable};
 pub struct Folder {
     path: PathBuf,
     top: OwnedFd,
+    told: Option<Told>,
 }
+
+/// Who is told what was changed.
+#[derive(Clone)]
+pub struct Told(Arc<dyn Fn(&Path) + Send + Sync>);
 
 impl Folder {
     /// Opens the folder, and makes it, for this user alone, if it does not exist. A folder of another user, or one that
     /// others may write to, is an error. Errors name the folder.
     pub fn open(path: &Path) -> io::Result<Self> {
         let top = place::open(path)?;
-        Ok(Self { path: path.to_owned(), top })
+        Ok(Self { path: path.to_owned(), top, told: None })
+    }
+
+    /// From now on, somebody is told of each file or folder that was written or removed.
+    #[must_use]
+    pub fn telling(self, told: Told) -> Self {
+        Self { told: Some(told), ..self }
     }
 
     /// As it was named.
@@ -69,7 +82,9 @@ impl Folder {
             let (folder, name) = split(file)?;
             whole::file(&self.made(folder)?, name, bytes)
         };
-        write().map_err(|error| self.explained(file, "written", &error))
+        write().map_err(|error| self.explained(file, "written", &error))?;
+        self.tell(file);
+        Ok(())
     }
 
     /// Replaces a whole folder, with everything in it, by one that has these files, of which each may be in a folder of its own.
@@ -85,7 +100,9 @@ impl Folder {
             }
             whole::folder(&self.made(above)?, name, new)
         };
-        replace().map_err(|error| self.explained(folder, "written", &error))
+        replace().map_err(|error| self.explained(folder, "written", &error))?;
+        self.tell(folder);
+        Ok(())
     }
 
     /// Removes a file, or a folder with everything in it. What does not exist is no error.
@@ -97,10 +114,12 @@ impl Folder {
         };
         match remove() {
             Err(error) if Errno::from_io_error(&error) != Some(Errno::NOENT) => {
-                Err(self.explained(path, "removed", &error))
+                return Err(self.explained(path, "removed", &error));
             }
-            _ => Ok(()),
+            _ => {}
         }
+        self.tell(path);
+        Ok(())
     }
 
     /// Removes what a crash has left behind, and returns how much that was. Only the one who holds the [`Lock`] may do it:
@@ -122,6 +141,12 @@ impl Folder {
         std::str::from_utf8(&bytes).ok()?.trim().parse().ok()
     }
 
+    fn tell(&self, path: &Path) {
+        if let Some(Told(tell)) = &self.told {
+            tell(path);
+        }
+    }
+
     fn made(&self, folder: &Path) -> io::Result<OwnedFd> {
         self.expect_in_place()?;
         Ok(steps::make(&self.top, folder)?)
@@ -139,6 +164,18 @@ impl Folder {
     fn explained(&self, below: &Path, what: &str, error: &io::Error) -> io::Error {
         let path = if below.as_os_str().is_empty() { self.path.clone() } else { self.path.join(below) };
         io::Error::new(error.kind(), format!("{} cannot be {what}: {}", path.display(), reason::of(error)))
+    }
+}
+
+impl Told {
+    pub fn new(tell: impl Fn(&Path) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(tell))
+    }
+}
+
+impl fmt::Debug for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Told(…)")
     }
 }
 

@@ -9,6 +9,7 @@ use crate::acme::check::Checked;
 use crate::acme::lookup::Lookup;
 use crate::acme::responder::Tokens;
 use crate::acme::settings::{Authority, ChallengeKind, Identifier};
+use crate::acme::share::{Post, Posted, Share};
 use crate::monitor::Monitor;
 use crate::tls::certificate::name::Name;
 use crate::tls::handshake::challenge::Challenges;
@@ -28,12 +29,14 @@ pub struct Means {
     pub lookup: Arc<Lookup>,
     /// Runs programs.
     pub monitor: Option<Monitor>,
+    /// Puts answers up elsewhere, too: the authority may look at any of several processes.
+    pub share: Option<Share>,
 }
 
 /// An answer that is put up. Dropping it removes what costs nothing to remove.
 pub enum Answer {
-    TlsAlpn(tls_alpn::Answer),
-    Http(http::Answer),
+    TlsAlpn(tls_alpn::Answer, Option<Posted>),
+    Http(http::Answer, Option<Posted>),
     Dns(dns::Answer),
     /// It is there all the time, or none is needed.
     Standing,
@@ -77,9 +80,15 @@ async fn put_up(asked: &Asked<'_>, authority: &Authority, means: &Means) -> Resu
     Ok(match asked.kind {
         ChallengeKind::TlsAlpn01 => {
             let (challenges, digest) = (&means.challenges, &asked.digest);
-            Answer::TlsAlpn(tls_alpn::Answer::put_up(challenges, asked.identifier, digest, ANOTHER).await?)
+            let answer = tls_alpn::Answer::put_up(challenges, asked.identifier, digest, ANOTHER).await?;
+            let posted = posted(means, || answer.post()).await?;
+            Answer::TlsAlpn(answer, posted)
         }
-        ChallengeKind::Http01 => Answer::Http(http::Answer::put_up(&means.tokens, &asked.token, &asked.authorization)?),
+        ChallengeKind::Http01 => {
+            let answer = http::Answer::put_up(&means.tokens, &asked.token, &asked.authorization)?;
+            let (token, authorization) = (asked.token.clone(), asked.authorization.clone());
+            Answer::Http(answer, posted(means, || Post::Http { token, authorization }).await?)
+        }
         ChallengeKind::Dns01 => {
             Answer::Dns(dns::Answer::put_up(asked, authority, &means.lookup, means.monitor.clone()).await?)
         }
@@ -88,14 +97,22 @@ async fn put_up(asked: &Asked<'_>, authority: &Authority, means: &Means) -> Resu
     })
 }
 
+/// Puts it up elsewhere, too.
+async fn posted(means: &Means, post: impl FnOnce() -> Post) -> Result<Option<Posted>, String> {
+    match &means.share {
+        Some(share) => share.put_up(post()).await.map(Some),
+        None => Ok(None),
+    }
+}
+
 /// Whether the authority would find the answer, as far as that can be seen from here.
 async fn tried(asked: &Asked<'_>, answer: &Answer, authority: &Authority, means: &Means) -> Result<(), String> {
     let (lookup, limit) = (&*means.lookup, authority.timeout);
     let found = match answer {
-        Answer::TlsAlpn(answer) => {
+        Answer::TlsAlpn(answer, _) => {
             check::tls_alpn(lookup, asked.identifier, authority.tls_port, answer.certificate(), limit).await
         }
-        Answer::Http(_) => {
+        Answer::Http(..) => {
             let (port, token, expected) = (authority.http_port, &asked.token, &asked.authorization);
             check::http(lookup, asked.identifier, port, token, expected, limit).await
         }

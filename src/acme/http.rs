@@ -21,6 +21,7 @@ use rustls::pki_types::CertificateDer;
 use crate::acme::answer::Answer;
 use crate::acme::clock::Clock;
 use crate::acme::settings::Authority;
+use crate::acme::share::Share;
 use crate::acme::trouble::Trouble;
 use crate::causes;
 use crate::tls::crypto;
@@ -37,12 +38,19 @@ struct Inner {
     timeout: Duration,
     clock: Clock,
     requests: Arc<AtomicU64>,
+    share: Option<Share>,
     last: Mutex<Option<Answer>>,
 }
 
 impl Http {
-    /// A client that trusts whom the settings say. Each request is counted in `requests`.
-    pub fn new(authority: &Authority, clock: Clock, requests: Arc<AtomicU64>) -> Result<Self, Trouble> {
+    /// A client that trusts whom the settings say. Each request is counted in `requests`, and waits until what was written
+    /// before is shared: the authority must not have anything that only this process knows.
+    pub fn new(
+        authority: &Authority,
+        clock: Clock,
+        requests: Arc<AtomicU64>,
+        share: Option<Share>,
+    ) -> Result<Self, Trouble> {
         let roots = roots::of(authority.ca.as_deref());
         let roots = roots.map_err(|none| Trouble::new(none.under(&format!("acme.{}.ca", authority.name))))?;
         let tls = config(roots.clone()).map_err(Trouble::new)?;
@@ -57,7 +65,7 @@ impl Http {
             .pool_max_idle_per_host(1)
             .build(connector);
         let last = Mutex::new(None);
-        Ok(Self(Arc::new(Inner { client, roots, timeout: authority.timeout, clock, requests, last })))
+        Ok(Self(Arc::new(Inner { client, roots, timeout: authority.timeout, clock, requests, share, last })))
     }
 
     /// The certificates that are trusted at the authority's address.
@@ -106,6 +114,9 @@ impl Inner {
         self: Arc<Self>,
         mut request: Request<BodyWrapper<Bytes>>,
     ) -> Result<(hyper::http::response::Parts, Answer), String> {
+        if let Some(share) = &self.share {
+            share.settled().await.map_err(|why| format!("{} {}: {why}", request.method(), request.uri()))?;
+        }
         self.requests.fetch_add(1, Ordering::Relaxed);
         // An answer to an earlier request must not explain this one.
         self.keep(None);

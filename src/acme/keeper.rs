@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::acme::clock::Clock;
 use crate::acme::responder::Tokens;
 use crate::acme::settings::Settings;
+use crate::acme::share::Share;
 use crate::backend::discover::settings::Settings as Resolver;
 use crate::background;
 use crate::monitor::Monitor;
@@ -43,17 +44,22 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    /// Starts the thread, with nothing to keep; `monitor` runs programs, where there is one. An error where the system has no
-    /// thread or descriptor left.
-    pub fn start(challenges: Arc<Challenges>, tokens: Tokens, monitor: Option<Monitor>) -> io::Result<Self> {
-        Self::start_at(challenges, tokens, monitor, Clock::default())
+    /// Starts the thread, with nothing to keep; `monitor` runs programs, where there is one, and `share` is for where other
+    /// processes serve the same certificates. An error where the system has no thread or descriptor left.
+    pub fn start(
+        challenges: Arc<Challenges>,
+        tokens: Tokens,
+        monitor: Option<Monitor>,
+        share: Option<Share>,
+    ) -> io::Result<Self> {
+        Self::start_at(challenges, tokens, (monitor, share), Clock::default())
     }
 
     /// The same, with another clock.
     pub fn start_at(
         challenges: Arc<Challenges>,
         tokens: Tokens,
-        monitor: Option<Monitor>,
+        (monitor, share): (Option<Monitor>, Option<Share>),
         clock: Clock,
     ) -> io::Result<Self> {
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
@@ -61,7 +67,7 @@ impl Keeper {
         let (running, stopped) = oneshot::channel();
         let board = Arc::new(Board::default());
         let handle = Handle::new(Arc::clone(&board), messages);
-        let tools = Tools { challenges, tokens, clock, board, monitor };
+        let tools = Tools { challenges, tokens, clock, board, monitor, share };
         let keep = move || {
             // Keys and signatures take the processor's time, and clients must not wait for it.
             background::step_back();

@@ -18,6 +18,12 @@ pub struct Status {
     /// The process that holds the state folder, where that is another one: this process orders nothing then. 0 where its
     /// number is not known.
     pub locked_by: Option<u32>,
+    /// Whether another process orders for this one: the one that leads the fleet.
+    pub is_led: bool,
+    /// Its name, where it is known.
+    pub leader: Option<String>,
+    /// Why this process orders nothing although it leads.
+    pub trouble: Option<String>,
 }
 
 /// One certificate that is kept.

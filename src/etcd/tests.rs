@@ -117,6 +117,32 @@ async fn absurd_revisions_are_refused() {
 }
 
 #[tokio::test]
+async fn what_a_watch_remembers_and_reads_has_a_bound() {
+    let event = |number: usize, size: usize| {
+        let key = STANDARD.encode(format!("/p/control/{number:0size$}"));
+        format!(r#"{{"type":"DELETE","kv":{{"key":"{key}","mod_revision":"4"}}}}"#)
+    };
+    let events = |count: usize, size: usize| {
+        let events: Vec<String> = (0..count).map(|number| event(number, size)).collect();
+        format!("{{\"result\":{{{HEADER},\"events\":[{}]}}}}\n", events.join(","))
+    };
+    let absurd = r#"{"result":{"header":{"cluster_id":"7","revision":"9223372036854775807"}}}"#;
+    for (stream, expected) in [
+        (events(50_001, 1), "found 50001 keys of"),
+        (events(40, 60_000).repeat(5), "expected at most 50000 keys of 8388608 bytes"),
+        (events(65_537, 1), "that is not etcd's"),
+        ("\n".repeat(2_000), "empty lines"),
+        (format!("{absurd}\n"), "found the revision 9223372036854775807"),
+    ] {
+        let etcd = member(Duration::ZERO, move |_| (200, stream.clone())).await;
+        match etcd.watch(&["control/".to_owned()], 3).await {
+            Err(Trouble::Restart(why) | Trouble::Unreachable(why)) => assert!(why.contains(expected), "{why}"),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_answer_that_says_nothing_about_a_transaction_is_none() {
     let put = Change::Put { key: "a".into(), value: Vec::new(), lease: None };
     let transaction = Transaction { when: Vec::new(), then: vec![put] };

@@ -109,6 +109,7 @@ impl Etcd {
                 reached: after,
                 seen: BTreeMap::new(),
                 deleted: Vec::new(),
+                remembered: (0, 0),
                 rings: false,
                 created: 0,
                 proved: Instant::now(),
@@ -140,6 +141,8 @@ struct Watching {
     /// When keys were put that were passed on.
     seen: BTreeMap<String, Revision>,
     deleted: Vec<Entry>,
+    /// In bytes, of the keys in both.
+    remembered: (usize, usize),
     /// Whether something was put or deleted since.
     rings: bool,
     /// The ranges that are watched so far.
@@ -192,9 +195,14 @@ impl Watching {
             let (revision, put) = self.etcd.changes(&self.what, self.reached).await?;
             self.reached = self.reached.max(revision);
             self.proved = Instant::now();
-            self.seen.extend(put.iter().map(|entry| (entry.key.clone(), entry.revision)));
+            for entry in &put {
+                if self.seen.insert(entry.key.clone(), entry.revision).is_none() {
+                    self.remembered.0 += entry.key.len();
+                }
+            }
             changes = put;
         }
+        self.remembered.1 = 0;
         let seen = &self.seen;
         let is_news = |entry: &Entry| seen.get(&entry.key).is_none_or(|put| *put < entry.revision);
         changes.extend(std::mem::take(&mut self.deleted).into_iter().filter(is_news));
@@ -235,13 +243,18 @@ impl Watching {
         }
         self.created += usize::from(response.created);
         response.events.0.into_iter().for_each(|event| self.event(event));
-        // What is remembered has a bound, and begins anew when all is read again.
-        let (found, most) = (self.seen.len().max(self.deleted.len()), RECORDS.keys);
-        if found > most {
-            let why = format!("found {found} keys that have changed, expected at most {most}: all are read again");
-            return Err(Trouble::Restart(self.etcd.0.words(self.member, "be watched", &why)));
+        self.bounded()
+    }
+
+    /// What is remembered has a bound, and begins anew when all is read again.
+    fn bounded(&self) -> Result<(), Trouble> {
+        let (keys, bytes) = (self.seen.len() + self.deleted.len(), self.remembered.0 + self.remembered.1);
+        if keys <= RECORDS.keys && bytes <= RECORDS.bytes {
+            return Ok(());
         }
-        Ok(())
+        let expected = format!("expected at most {} keys of {} bytes", RECORDS.keys, RECORDS.bytes);
+        let why = format!("found {keys} keys of {bytes} bytes that have changed, {expected}: all are read again");
+        Err(Trouble::Restart(self.etcd.0.words(self.member, "be watched", &why)))
     }
 
     fn event(&mut self, event: Event) {
@@ -249,6 +262,7 @@ impl Watching {
         let revision = event.kv.mod_revision.0;
         self.rings |= revision > self.reached;
         if event.kind.0 == "DELETE" {
+            self.remembered.1 += key.len();
             self.deleted.push(Entry { key, value: None, revision, lease: 0 });
         }
     }

@@ -4,7 +4,7 @@
 //!
 //! Must not know: which machine it is, what a release contains.
 
-use std::future::Future;
+use std::future::{Future, pending};
 use std::pin::{Pin, pin};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -35,6 +35,12 @@ pub trait Hands<M: Machine>: Send {
     /// Puts the parts of this release into the store if they are missing.
     fn restore(&mut self, record: &Record) -> impl Future<Output = Result<(), String>> + Send;
 
+    /// Waits until the machine has something to do for a reason that lies outside the store. If the future is dropped, nothing is
+    /// lost.
+    fn woken(&mut self) -> impl Future<Output = ()> + Send {
+        pending()
+    }
+
     /// Called after each step and at least each second, unless one of the others is running; with the machine as it is then,
     /// and with why etcd cannot be reached. `false` ends the drive.
     fn seen(&mut self, machine: &mut M, trouble: Option<&str>) -> bool;
@@ -51,7 +57,7 @@ pub async fn drive<M: Machine + Send, H: Hands<M>>(
     let (mut stop, mut link) = (pin!(stop), Link::default());
     while hands.seen(machine, link.trouble()) {
         let Some(action) = next(machine, &mut link) else {
-            if !idle(machine, &mut link, stop.as_mut()).await {
+            if !idle(machine, &mut link, hands, stop.as_mut()).await {
                 break;
             }
             continue;
@@ -238,12 +244,18 @@ async fn attend<M: Machine, T>(
 }
 
 /// Waits for something to happen, or for a moment. `false`: it is time to stop.
-async fn idle<M: Machine>(machine: &mut M, link: &mut Link, stop: Pin<&mut impl Future<Output = ()>>) -> bool {
+async fn idle<M: Machine, H: Hands<M>>(
+    machine: &mut M,
+    link: &mut Link,
+    hands: &mut H,
+    stop: Pin<&mut impl Future<Output = ()>>,
+) -> bool {
     let wait = link.pause_left().unwrap_or(TICK).min(TICK);
     tokio::select! {
         biased;
         () = stop => return false,
         event = link.event() => happened(machine, link, event),
+        () = hands.woken() => {}
         () = tokio::time::sleep(wait) => {}
     }
     true

@@ -41,6 +41,15 @@ pub const VETOES: &str = "veto/";
 /// All releases.
 pub const RELEASES: &str = "release/";
 
+/// What is kept of certificates of authorities.
+pub const ORDERS: &str = "acme/";
+
+/// Answers to the challenges of authorities that are pending. They go with the lease of the node that leads.
+pub const CHALLENGES: &str = "challenge/";
+
+/// Which of these answers nodes have put up.
+pub const CHALLENGES_SEEN: &str = "challenge-seen/";
+
 /// One part of a release.
 pub fn part(name: &PartName) -> String {
     format!("{PARTS}{}", name.0)
@@ -49,6 +58,21 @@ pub fn part(name: &PartName) -> String {
 /// A node's registration. It goes with the node's lease.
 pub fn node(name: &str) -> String {
     format!("{NODES}{name}")
+}
+
+/// One file or folder that is kept of certificates of authorities.
+pub fn order(path: &str) -> String {
+    format!("{ORDERS}{path}")
+}
+
+/// One answer to a challenge.
+pub fn challenge(id: &str) -> String {
+    format!("{CHALLENGES}{id}")
+}
+
+/// Which answers to challenges a node has put up. It goes with the node's lease.
+pub fn challenge_seen(node: &str) -> String {
+    format!("{CHALLENGES_SEEN}{node}")
 }
 
 /// All answers to one attempt.

@@ -302,6 +302,10 @@ impl Machine for Node {
             // It has to be built again.
             Some(Doing::Serving(root)) => {
                 self.ready.remove(&root);
+                let attempt = self.view().and_then(|view| view.current.good()).map(|record| record.attempt.clone());
+                if let (Some(attempt), Err(reason)) = (attempt, result) {
+                    self.fail(&root, attempt, reason);
+                }
                 return;
             }
             _ => return,
@@ -319,7 +323,15 @@ impl Machine for Node {
 
     fn served(&mut self, record: &Record) {
         self.doing = None;
-        self.ready.insert(record.root_for(&self.identity.name).clone());
+        let root = record.root_for(&self.identity.name).clone();
+        // What was served before is not held any longer: who asks for it again has it built again.
+        if let Some(before) = self.serving.as_ref().map(|before| before.root_for(&self.identity.name))
+            && *before != root
+        {
+            self.ready.remove(before);
+        }
+        self.failed.remove(&root);
+        self.ready.insert(root);
         self.serving = Some(record.clone());
     }
 }

@@ -8,6 +8,7 @@ mod checks;
 mod etcd;
 mod event;
 mod faults;
+mod mirrors;
 mod network;
 mod parts;
 mod world;

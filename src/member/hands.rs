@@ -6,6 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use tokio::sync::mpsc;
@@ -44,10 +46,29 @@ pub(super) struct Own {
     /// The servers that are out of rotation on all nodes, as they are on the disk.
     pub(super) drained: Drained,
     pub(super) drains: Drains,
+    /// The record of what is served is not on the disk.
+    pub(super) forgetful: Option<Forgetful>,
     /// The last trouble that was logged.
     pub(super) known: (Option<String>, Option<String>),
     /// Somebody has asked to try again.
-    pub(super) retry: Arc<std::sync::atomic::AtomicBool>,
+    pub(super) retry: Arc<AtomicBool>,
+}
+
+/// That a record could not be kept.
+pub(super) struct Forgetful {
+    reason: String,
+    tried: Instant,
+    is_over: Arc<AtomicBool>,
+}
+
+impl Forgetful {
+    fn new(reason: String) -> Self {
+        Self { reason, tried: Instant::now(), is_over: Arc::default() }
+    }
+
+    fn trouble(&self) -> String {
+        format!("after a restart it would begin with an earlier release: {}", self.reason)
+    }
 }
 
 impl Hands<Node> for Own {
@@ -119,11 +140,13 @@ impl Hands<Node> for Own {
         while let Ok(Spoiled { file, errors }) = self.spoiled.try_recv() {
             self.spoil(machine, &file, &errors);
         }
-        if self.retry.swap(false, std::sync::atomic::Ordering::Relaxed) {
+        if self.retry.swap(false, Ordering::Relaxed) {
             machine.retry();
         }
         self.drain(machine.drained());
-        let now = (trouble.map(str::to_owned), machine.trouble());
+        self.remember_at_last();
+        let own = machine.trouble().or_else(|| self.forgetful.as_ref().map(Forgetful::trouble));
+        let now = (trouble.map(str::to_owned), own);
         self.log(&now);
         let connected = machine.is_connected();
         let status = self.board.status();
@@ -185,19 +208,41 @@ impl Own {
     async fn put_into_force(&mut self, record: &Record) -> Result<(), String> {
         let root = record.root_for(&self.node).clone();
         let last = self.serving.root_for(&self.node).clone();
-        // Before it is served: a process that is killed in between starts with what all others serve.
-        self.remember(record).await?;
+        // Before it is served: a process that is killed in between starts with what all others serve. A full disk is no reason to
+        // serve something else than all others, who count on this node.
+        let remembered = self.remember(record).await;
         if root != last {
             if let Err(reason) = self.commit(&root).await {
-                self.remember(&self.serving).await?;
+                if remembered.is_ok() {
+                    self.remember(&self.serving).await?;
+                }
                 return Err(reason);
             }
             self.built.remove(&root);
             self.before = Some(last);
         }
         self.serving = record.clone();
+        self.forgetful = remembered.err().map(Forgetful::new);
         self.clear().await;
         Ok(())
+    }
+
+    /// Tries again to keep the record of what is served, now and then, and not on this thread, which renews the lease.
+    fn remember_at_last(&mut self) {
+        let Some(forgetful) = &mut self.forgetful else { return };
+        if forgetful.is_over.load(Ordering::Relaxed) {
+            tracing::info!(release = self.serving.number, "the record of the release is kept at last");
+            self.forgetful = None;
+        } else if forgetful.tried.elapsed() >= AGAIN {
+            forgetful.tried = Instant::now();
+            let (house, secrets) = (Arc::clone(&self.house), self.secrets.clone());
+            let (record, is_over) = (self.serving.clone(), Arc::clone(&forgetful.is_over));
+            spawn_blocking(move || {
+                if house.serve(&record, &secrets).is_ok() {
+                    is_over.store(true, Ordering::Relaxed);
+                }
+            });
+        }
     }
 
     async fn commit(&mut self, root: &Root) -> Result<(), String> {
@@ -317,6 +362,9 @@ pub(super) fn short(root: &Root) -> &str {
 async fn aside<T: Send + 'static>(work: impl FnOnce() -> Result<T, String> + Send + 'static) -> Result<T, String> {
     spawn_blocking(work).await.unwrap_or_else(|error| Err(error.to_string()))
 }
+
+/// How long it waits before it tries again to keep something.
+const AGAIN: Duration = Duration::from_secs(10);
 
 /// In an answer, which all that publish read.
 const MOST_ERRORS: usize = 8;

@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::sleep;
 
+use crate::acme::share::Others;
 use crate::config::validate::fleet::Fleet;
 use crate::etcd::Etcd;
 use crate::files;
@@ -20,7 +21,8 @@ use crate::fleet::record::Record;
 use crate::member::drains::Drains;
 use crate::member::hands::Own;
 use crate::member::kept::House;
-use crate::member::leading::{self, Candidate, Fence};
+use crate::member::leading::{self, Candidate, Fence, Leading};
+use crate::member::orders::{self, Places};
 use crate::member::secrets::{self, Secrets};
 use crate::member::status::Handle;
 use crate::reload::control::Control;
@@ -36,7 +38,12 @@ pub(super) struct Task {
     pub(super) serving: Record,
     /// Tells whether this node leads.
     pub(super) fence: watch::Sender<Option<Fence>>,
+    pub(super) leading: Leading,
     pub(super) drains: Drains,
+    /// Where challenges of authorities are answered.
+    pub(super) places: Places,
+    /// Those who order certificates.
+    pub(super) others: Others,
 }
 
 /// What is asked of the task.
@@ -126,6 +133,7 @@ async fn take_part(
         spoiled,
         drained,
         drains: std::mem::take(&mut task.drains),
+        forgetful: None,
         known: (None, None),
         retry: Arc::clone(&retry),
     };
@@ -144,12 +152,23 @@ async fn take_part(
             is_there = &mut changed => goes_on = is_there,
         }
     };
+    let sharing = orders::Means {
+        state: state.value.clone(),
+        node: fleet.node.clone(),
+        seal: Arc::clone(&means.secrets.seal),
+        board: task.board.clone(),
+        leading: task.leading.clone(),
+        places: task.places.clone(),
+        others: &mut task.others,
+    };
     let (is_over, over) = oneshot::channel::<()>();
+    let (is_over_too, over_too) = oneshot::channel::<()>();
     let node = async {
         drive(&mut node, &etcd, &mut hands, stop).await;
-        drop(is_over);
+        drop((is_over, is_over_too));
     };
-    tokio::join!(node, leading::stand(candidate, &etcd, over));
+    let share = orders::share(sharing, &etcd, async { drop(over_too.await) });
+    tokio::join!(node, leading::stand(candidate, &etcd, over), share);
     (task.serving, task.drains) = (hands.serving.clone(), std::mem::take(&mut hands.drains));
     if goes_on {
         hands.let_all_go().await;

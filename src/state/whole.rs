@@ -14,7 +14,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use crate::state::steps;
+use crate::state::{lock, steps};
 
 /// Puts a file into its place.
 pub(super) fn file(folder: &OwnedFd, name: &OsStr, bytes: &[u8]) -> io::Result<()> {
@@ -98,6 +98,8 @@ fn tidy_below(folder: &OwnedFd, depth: usize) -> io::Result<usize> {
             tidied += 1;
         } else if depth > 0 {
             match steps::open(folder, &*name) {
+                // What has a lock of its own is tidied by who holds that.
+                Ok(inner) if statat(&inner, lock::FILE, AtFlags::SYMLINK_NOFOLLOW).is_ok() => {}
                 Ok(inner) => tidied += tidy_below(&inner, depth - 1)?,
                 // A file, or a link.
                 Err(Errno::NOTDIR | Errno::LOOP | Errno::NOENT) => {}

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rcgen::{CertificateParams, CustomExtension, DistinguishedName, DnType, KeyPair, SanType};
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::sign::CertifiedKey;
 use tokio::time::{Instant, sleep};
 use zeroize::Zeroizing;
 
 use crate::acme::settings::Identifier;
+use crate::acme::share::Post;
 use crate::tls::crypto;
 use crate::tls::handshake::challenge::{Challenges, Put, name_of};
 
@@ -19,6 +20,8 @@ pub struct Answer {
     challenges: Arc<Challenges>,
     server_name: String,
     certificate: Arc<CertifiedKey>,
+    /// In DER (PKCS#8), for those who answer as well.
+    key: Zeroizing<Vec<u8>>,
 }
 
 impl Answer {
@@ -30,12 +33,12 @@ impl Answer {
         digest: &[u8],
         patience: Duration,
     ) -> Result<Self, String> {
-        let certificate = certificate(identifier, digest).map_err(|error| format!("no certificate: {error}"))?;
+        let (certificate, key) = certificate(identifier, digest).map_err(|error| format!("no certificate: {error}"))?;
         let (server_name, certificate) = (server_name(identifier), Arc::new(certificate));
         let end = Instant::now() + patience;
         loop {
             match challenges.put(&server_name, &certificate) {
-                Put::Done => return Ok(Self { challenges: Arc::clone(challenges), server_name, certificate }),
+                Put::Done => return Ok(Self { challenges: Arc::clone(challenges), server_name, certificate, key }),
                 Put::Full => return Err("too many challenges are pending".to_owned()),
                 Put::Taken if Instant::now() < end => sleep(PAUSE).await,
                 Put::Taken => {
@@ -46,6 +49,25 @@ impl Answer {
                 }
             }
         }
+    }
+
+    /// Answers with what somebody else has made. `None` as long as another answer is pending for the name, or there are too
+    /// many.
+    pub fn again(
+        challenges: &Arc<Challenges>,
+        server_name: &str,
+        certificate: &[u8],
+        key: &Zeroizing<Vec<u8>>,
+    ) -> Result<Option<Self>, String> {
+        let made = Arc::new(certified(CertificateDer::from(certificate.to_vec()), key)?);
+        let (server_name, key) = (server_name.to_owned(), key.clone());
+        let is_up = challenges.put(&server_name, &made) == Put::Done;
+        Ok(is_up.then(|| Self { challenges: Arc::clone(challenges), server_name, certificate: made, key }))
+    }
+
+    /// For those who answer as well.
+    pub fn post(&self) -> Post {
+        Post::tls_alpn(&self.server_name, self.certificate(), &self.key)
     }
 
     /// The certificate that answers, in DER.
@@ -69,7 +91,7 @@ pub fn server_name(identifier: &Identifier) -> String {
 }
 
 /// RFC 8737 section 3: self-signed, for this one name, with the digest in a critical extension.
-fn certificate(identifier: &Identifier, digest: &[u8]) -> Result<CertifiedKey, String> {
+fn certificate(identifier: &Identifier, digest: &[u8]) -> Result<(CertifiedKey, Zeroizing<Vec<u8>>), String> {
     let text = |error: rcgen::Error| error.to_string();
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
@@ -85,7 +107,12 @@ fn certificate(identifier: &Identifier, digest: &[u8]) -> Result<CertifiedKey, S
     params.custom_extensions = vec![CustomExtension::new_acme_identifier(digest)];
     let key = Zeroizing::new(KeyPair::generate().map_err(text)?);
     let der = params.self_signed(&*key).map_err(text)?.der().clone();
-    let key = Zeroizing::new(PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der())));
+    let key = Zeroizing::new(key.serialize_der());
+    Ok((certified(der, &key)?, key))
+}
+
+fn certified(der: CertificateDer<'static>, key: &Zeroizing<Vec<u8>>) -> Result<CertifiedKey, String> {
+    let key = Zeroizing::new(PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.to_vec())));
     let key = crypto::signing_key(&key).map_err(|error| error.to_string())?;
     Ok(CertifiedKey::new(vec![der], key))
 }
@@ -105,7 +132,7 @@ mod tests {
     const ACME_IDENTIFIER: &str = "1.3.6.1.5.5.7.1.31";
 
     fn made(identifier: &Identifier) -> CertifiedKey {
-        certificate(identifier, &[7; 32]).unwrap()
+        certificate(identifier, &[7; 32]).unwrap().0
     }
 
     #[test]

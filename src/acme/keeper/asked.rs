@@ -34,6 +34,8 @@ pub enum Refused {
     NoSuchAuthority(Vec<String>),
     #[error("another process holds the state folder{}", .0.map(|pid| format!(": {pid}")).unwrap_or_default())]
     Locked(Option<u32>),
+    #[error("this node does not lead the fleet{}", .0.as_ref().map(|node| format!("; {node:?} does, and orders certificates: ask there")).unwrap_or_default())]
+    Led(Option<String>),
     #[error("nothing is kept: {0}")]
     Nothing(String),
     #[error("{0}")]

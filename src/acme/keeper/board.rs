@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 
 use super::one::One;
 use crate::acme::settings::{Authority, Settings, Wanted};
+use crate::acme::share::Role;
 use crate::acme::status::{Failure, Next, OfAuthority, OfCertificate, State, Status};
 
 /// The status. Reading it takes no lock.
@@ -49,6 +50,9 @@ impl Board {
                 certificates: certificates.collect(),
                 authorities: authorities.collect(),
                 locked_by: before.locked_by,
+                is_led: before.is_led,
+                leader: before.leader,
+                trouble: before.trouble,
             };
         });
     }
@@ -56,6 +60,15 @@ impl Board {
     /// Another process holds the state folder; or none, any more.
     pub(super) fn locked_by(&self, process: Option<u32>) {
         self.change(|parts| parts.status.locked_by = process);
+    }
+
+    /// Another process orders; or this one does.
+    pub(super) fn led_by(&self, role: Option<Role>) {
+        let (is_led, role) = (role.is_some(), role.unwrap_or_default());
+        self.change(|parts| {
+            (parts.status.is_led, parts.status.leader) = (is_led, role.leader);
+            parts.status.trouble = role.trouble;
+        });
     }
 
     /// What is there of a certificate that is being ordered.

@@ -16,6 +16,7 @@ use crate::acme::memory;
 use crate::acme::responder::Tokens;
 use crate::acme::schedule::attempts::Attempts;
 use crate::acme::settings::{Authority, Settings};
+use crate::acme::share::Share;
 use crate::acme::trouble::Trouble;
 use crate::backend::discover::settings::Settings as Resolver;
 use crate::monitor::Monitor;
@@ -42,6 +43,8 @@ pub(super) struct Tools {
     pub(super) clock: Clock,
     pub(super) board: Arc<Board>,
     pub(super) monitor: Option<Monitor>,
+    /// Where other processes serve the same certificates.
+    pub(super) share: Option<Share>,
 }
 
 /// The locked state folder, and what belongs to it.
@@ -80,7 +83,8 @@ impl House {
     }
 
     pub(super) fn http(&self, authority: &Authority) -> Result<Http, Trouble> {
-        Http::new(authority, self.tools.clock.clone(), self.tools.board.requests(&authority.name))
+        let (clock, requests) = (self.tools.clock.clone(), self.tools.board.requests(&authority.name));
+        Http::new(authority, clock, requests, self.tools.share.clone())
     }
 
     pub(super) fn means(&self, plan: &Plan) -> Means {
@@ -89,6 +93,7 @@ impl House {
             tokens: self.tools.tokens.clone(),
             lookup: Arc::new(Lookup::new(&plan.resolver)),
             monitor: self.tools.monitor.clone(),
+            share: self.tools.share.clone(),
         }
     }
 

@@ -2,6 +2,7 @@
 //! know: what a line does.
 
 use std::collections::HashMap;
+use std::future::pending;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,8 +16,9 @@ use super::house::{House, Plan, Tools};
 use super::line::Line;
 use super::one::One;
 use crate::acme::settings::Wanted;
+use crate::acme::share::Share;
 use crate::acme::status::Failure;
-use crate::state::Folder;
+use crate::state::{Folder, Told};
 
 /// What the keeper is sent.
 pub(super) enum Message {
@@ -37,12 +39,14 @@ pub(super) async fn run(
     mut messages: mpsc::UnboundedReceiver<Message>,
     mut stopped: oneshot::Receiver<()>,
 ) {
-    let mut post = Post { tools, plan: None, open: None, trouble: None, looked: None };
+    let mut share = tools.share.clone();
+    let mut post = Post { tools, plan: None, open: None, trouble: None, looked: None, is_led: false };
     loop {
-        let pause = if post.open.is_some() { CHECK } else { AGAIN };
+        let pause = if post.open.is_some() || post.is_led { CHECK } else { AGAIN };
         tokio::select! {
             biased;
             _ = &mut stopped => return,
+            () = role_changed(&mut share) => post.settle(),
             message = messages.recv() => match message {
                 Some(Message::Follow(plan)) => post.follow(plan),
                 Some(Message::Wish(wish)) => post.pass_on(wish),
@@ -50,6 +54,14 @@ pub(super) async fn run(
             },
             () = sleep(pause) => post.settle(),
         }
+    }
+}
+
+/// Never, where it is always this process that orders.
+async fn role_changed(share: &mut Option<Share>) {
+    match share {
+        Some(share) => share.role_changed().await,
+        None => pending().await,
     }
 }
 
@@ -61,6 +73,8 @@ struct Post {
     trouble: Option<String>,
     /// When the folder that another process has locked was read.
     looked: Option<Instant>,
+    /// Another process orders.
+    is_led: bool,
 }
 
 /// The state folder is ours.
@@ -68,6 +82,8 @@ struct Open {
     house: Arc<House>,
     plans: watch::Sender<Arc<Plan>>,
     lines: HashMap<Arc<str>, Running>,
+    /// What is known since this process leads again is read again.
+    term: i64,
 }
 
 /// A line that runs. Dropping it ends it.
@@ -95,11 +111,20 @@ impl Post {
             self.open = None;
             return;
         };
-        if self.open.as_ref().is_some_and(|open| open.house.folder.path() != state) {
+        let role = self.tools.share.as_ref().map(Share::role);
+        self.is_led = role.as_ref().is_some_and(|role| !role.orders);
+        self.tools.board.led_by(role.clone().filter(|_| self.is_led));
+        if self.is_led {
+            self.open = None;
+            self.look(state, &plan);
+            return;
+        }
+        let term = role.map_or(0, |role| role.term);
+        if self.open.as_ref().is_some_and(|open| open.term != term || open.house.folder.path() != state) {
             self.open = None;
         }
         if self.open.is_none() {
-            match self.enter(state, &plan) {
+            match self.enter(state, &plan, term) {
                 Ok(open) => self.open = open,
                 Err(reason) => self.report(reason),
             }
@@ -110,8 +135,12 @@ impl Post {
     }
 
     /// Opens and locks the folder. `None` if another process has locked it.
-    fn enter(&mut self, state: &Path, plan: &Arc<Plan>) -> Result<Option<Open>, String> {
+    fn enter(&mut self, state: &Path, plan: &Arc<Plan>, term: i64) -> Result<Option<Open>, String> {
         let folder = Folder::open(state).map_err(|error| error.to_string())?;
+        let folder = match self.tools.share.clone() {
+            Some(share) => folder.telling(Told::new(move |path| share.changed(path))),
+            None => folder,
+        };
         let Some(lock) = folder.lock().map_err(|error| error.to_string())? else {
             self.locked(&folder, plan);
             return Ok(None);
@@ -126,7 +155,7 @@ impl Post {
         self.tools.board.locked_by(None);
         let (plans, _) = watch::channel(Arc::clone(plan));
         let house = Arc::new(House::new(folder, lock, self.tools.clone()));
-        Ok(Some(Open { house, plans, lines: HashMap::new() }))
+        Ok(Some(Open { house, plans, lines: HashMap::new(), term }))
     }
 
     /// Shows what there is. It is served, but nothing is ordered.
@@ -138,13 +167,29 @@ impl Post {
             tracing::warn!(%reason, "no certificates are ordered until the state folder is free");
             self.trouble = Some(reason);
         }
+        self.show(folder, plan);
+        self.tools.board.locked_by(Some(holder.unwrap_or(0)));
+    }
+
+    /// Shows what there is where another process orders.
+    fn look(&mut self, state: &Path, plan: &Plan) {
+        self.tools.board.locked_by(None);
+        match Folder::open(state) {
+            Ok(folder) => {
+                self.trouble = None;
+                self.show(&folder, plan);
+            }
+            Err(error) => self.report(error.to_string()),
+        }
+    }
+
+    fn show(&mut self, folder: &Folder, plan: &Plan) {
         if self.looked.is_none_or(|looked| looked.elapsed() >= LOOK) {
             self.looked = Some(Instant::now());
             let now = self.tools.clock.now();
             let all: Vec<One> = plan.settings.wanted.iter().map(|wanted| One::read(folder, wanted, now)).collect();
             self.tools.board.show(all.iter().map(|one| (one, None)), now);
         }
-        self.tools.board.locked_by(Some(holder.unwrap_or(0)));
     }
 
     fn report(&mut self, reason: String) {
@@ -207,6 +252,12 @@ impl Post {
         Ok(answers)
     }
 
+    /// Where else certificates are ordered.
+    fn led(&self) -> Refused {
+        let role = self.tools.share.as_ref().map(Share::role).unwrap_or_default();
+        role.trouble.map_or(Refused::Led(role.leader), Refused::Nothing)
+    }
+
     fn line(&self, name: &str) -> Result<&Running, Refused> {
         let (plan, open) = self.ready()?;
         let names = || plan.settings.authorities.iter().map(|one| one.name.to_string()).collect();
@@ -216,6 +267,7 @@ impl Post {
     fn ready(&self) -> Result<(&Plan, &Open), Refused> {
         match (&self.plan, &self.open) {
             (Some(plan), Some(open)) => Ok((plan, open)),
+            (Some(_), None) if self.is_led => Err(self.led()),
             _ => match (self.tools.board.status().locked_by, &self.trouble) {
                 (Some(process), _) => Err(Refused::Locked(Some(process).filter(|process| *process != 0))),
                 (None, Some(reason)) => Err(Refused::Nothing(reason.clone())),

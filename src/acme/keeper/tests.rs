@@ -127,7 +127,7 @@ impl Scene {
             let ahead = Arc::clone(&ahead);
             Clock::new(move || Clock::default().now() + ahead.load(Ordering::Relaxed))
         };
-        let keeper = Keeper::start_at(Arc::default(), Tokens::default(), None, clock).unwrap();
+        let keeper = Keeper::start_at(Arc::default(), Tokens::default(), (None, None), clock).unwrap();
         let scene = Self { state: state.to_owned(), ahead, keeper, _folder: None };
         scene.follow(authorities, wanted);
         scene

@@ -109,7 +109,7 @@ fn under_way() -> Answer {
 fn refusal(refused: &Refused) -> Answer {
     let status = match refused {
         Refused::NoSuchCertificate(_) | Refused::NoSuchAuthority(_) => StatusCode::NOT_FOUND,
-        Refused::Locked(_) | Refused::Nothing(_) => StatusCode::CONFLICT,
+        Refused::Locked(_) | Refused::Led(_) | Refused::Nothing(_) => StatusCode::CONFLICT,
         Refused::Failed(_) => StatusCode::BAD_GATEWAY,
         Refused::Ended => StatusCode::SERVICE_UNAVAILABLE,
     };

@@ -149,6 +149,7 @@ fn ordered(state: &State<'_>) -> Found {
     let is_paused = |one: &&OfAuthority| one.paused_until.is_some_and(|until| until > now);
     let paused: Vec<_> = acme.authorities.iter().filter(is_paused).collect();
     let locked = acme.locked_by.map(|pid| format!("process {pid} holds the folder of [state]"));
+    let locked = locked.or_else(|| acme.trouble.clone());
     let why = |one: &&OfCertificate| {
         let names: Vec<_> = one.wanted.identifiers.iter().map(ToString::to_string).collect();
         let why = one.last_failure.as_ref().map_or("it has expired", |failure| failure.message.as_str());

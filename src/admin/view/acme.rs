@@ -11,6 +11,9 @@ pub(in crate::admin) fn acme(status: &Status) -> Value {
         "authorities": status.authorities.iter().map(authority).collect::<Vec<_>>(),
         "certificates": status.certificates.iter().map(certificate).collect::<Vec<_>>(),
         "locked_by": status.locked_by,
+        "ordered_here": status.locked_by.is_none() && !status.is_led,
+        "leader": status.leader,
+        "trouble": status.trouble,
     })
 }
 

@@ -14,6 +14,14 @@ pub(super) fn list(answer: &Value) -> String {
         // Writing to a String cannot fail, here and below.
         let _ = writeln!(text, "NOTHING IS ORDERED HERE: another process ({pid}) has the folder of the state");
     }
+    if let Some(leader) = answer["leader"].as_str().filter(|_| answer["ordered_here"] == false) {
+        let _ = writeln!(text, "ordered by the node that leads the fleet: {}", visible(leader));
+    } else if answer["ordered_here"] == false && answer["locked_by"].is_null() {
+        text.push_str("NOTHING IS ORDERED: no node leads the fleet, as far as this one sees\n");
+    }
+    if let Some(trouble) = answer["trouble"].as_str() {
+        let _ = writeln!(text, "NOTHING IS ORDERED HERE: {}", visible(trouble));
+    }
     for authority in array(&answer["authorities"]) {
         let name = word(&authority["name"]);
         let renewals = &authority["renewals"];

@@ -95,7 +95,7 @@ fn prepared(path: &Path, no_check: bool) -> Result<Collected, String> {
             vec![ConfigError { path: String::new(), position: None, message }]
         })?;
         let folder = if is_read_once { Path::new("") } else { path.parent().unwrap_or(Path::new("")) };
-        let config = config::parse(&text, folder)?;
+        let config = config::parse_published(&text, folder)?;
         let mut warnings = Vec::new();
         if !no_check {
             let built = check::usable(&config)?;
@@ -106,7 +106,7 @@ fn prepared(path: &Path, no_check: bool) -> Result<Collected, String> {
             warnings.extend(built.warnings.iter().chain(&built.failures).map(ToString::to_string));
         }
         // With the paths as they are written.
-        let written = config::parse(&text, Path::new(""))?;
+        let written = config::parse_published(&text, Path::new(""))?;
         let mut collected = collect(&text, &written, folder)?;
         collected.warnings.splice(0..0, warnings);
         Ok(collected)

@@ -50,7 +50,11 @@ impl Node {
         if self.ready.contains(root) {
             return Some((Action::Serve(record.clone()), Doing::Serving(root.clone())));
         }
-        let must_wait = |failure: &Failure| failure.attempt == record.attempt && self.now < failure.again;
+        let must_wait = |failure: &Failure| {
+            // A clock that was set back must not make it wait for longer.
+            let wait = failure.again.saturating_sub(self.now);
+            failure.attempt == record.attempt && wait > 0 && wait <= failure.pause
+        };
         if self.failed.get(root).is_some_and(must_wait) {
             return None;
         }

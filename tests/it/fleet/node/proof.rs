@@ -171,7 +171,7 @@ impl Proof {
     /// Finds out whether the newest certificate was published after all, once nothing is proposed any more.
     fn settles(&mut self) -> bool {
         let status = eventually("nothing is proposed", || self.status().filter(|status| status["proposal"].is_null()));
-        let is_published = status["release"]["note"] == self.newest.to_string();
+        let is_published = status["release"]["note"].as_str() == Some(&*self.newest.to_string());
         if is_published {
             self.is_served();
         } else {
