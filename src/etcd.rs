@@ -3,6 +3,7 @@
 //! All keys are given without the prefix of the settings, and come back without it. Must not know: what keys and values
 //! mean.
 
+mod answer;
 mod call;
 mod client;
 mod dial;
@@ -11,6 +12,7 @@ mod history;
 mod lease;
 mod lines;
 mod message;
+mod pages;
 mod range;
 mod refusal;
 mod settings;
@@ -18,6 +20,8 @@ mod state;
 mod token;
 mod trouble;
 mod turns;
+pub mod understood;
+mod value;
 mod watch;
 mod write;
 
@@ -26,3 +30,6 @@ pub use settings::Settings;
 pub use state::{Member, MemberState};
 pub use trouble::Trouble;
 pub use watch::Watch;
+
+#[cfg(test)]
+mod tests;

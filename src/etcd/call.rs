@@ -6,27 +6,29 @@ use std::time::Duration;
 
 use hyper::body::Bytes;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 
+use super::answer::{self, Answered};
 use super::client::Client;
 use super::exchange::{self, Arriving, Lost, Question};
-use super::message::{Header, LeaseResponse, PlainResponse, RangeResponse, TxnResponse};
 use super::refusal::{self, Verdict};
 use super::token::{NoToken, Token};
 use super::trouble::Trouble;
+use super::value::Words;
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Call {
+pub(super) struct Call<'a> {
     pub(super) path: &'static str,
     /// For people: "cannot …".
-    pub(super) what: &'static str,
+    pub(super) what: &'a str,
     /// Whether it does no harm if it is received twice.
     pub(super) may_repeat: bool,
     /// Whether the answer is a stream of one message.
     pub(super) is_streamed: bool,
     /// Longer than this it is not waited for.
     pub(super) limit: Duration,
+    /// In bytes, of the answer.
+    pub(super) most: usize,
 }
 
 /// Why it was not done.
@@ -55,12 +57,11 @@ impl From<Fault> for Trouble {
     }
 }
 
-/// An answer that tells how new it is.
-pub(super) trait Answered: DeserializeOwned {
-    /// Whether it contains all that was done before it was asked for.
-    const IS_CURRENT: bool;
-
-    fn header(&self) -> &Header;
+impl Call<'_> {
+    fn question<'q>(&'q self, body: &Bytes, token: &'q Token) -> Question<'q> {
+        let Self { path, may_repeat, limit, most, .. } = *self;
+        Question { path, body: body.clone(), token: token.text(), may_repeat, needs_leader: true, limit, most }
+    }
 }
 
 /// Why one member has not done it.
@@ -72,11 +73,11 @@ enum Failed {
 
 impl Client {
     /// Asks members until one answers.
-    pub(super) async fn call<A: Answered>(&self, call: Call, request: &impl Serialize) -> Result<A, Fault> {
+    pub(super) async fn call<A: Answered>(&self, call: Call<'_>, request: &impl Serialize) -> Result<A, Fault> {
         let before = self.history.revision();
         let (member, body) = self.ask(call, self.written(request)?).await?;
-        let answer: A = serde_json::from_slice(&body).map_err(|_| {
-            let why = self.words(member, call.what, "found an answer that is not etcd's");
+        let answer: A = answer::read(&body).map_err(|why| {
+            let why = self.words(member, call.what, &why);
             if call.may_repeat { Fault::Refused(why) } else { Fault::Unknown(why) }
         })?;
         let seen = match A::IS_CURRENT {
@@ -88,7 +89,7 @@ impl Client {
     }
 
     /// Asks members until one answers; returns which, and what.
-    pub(super) async fn ask(&self, call: Call, body: Bytes) -> Result<(usize, Bytes), Fault> {
+    pub(super) async fn ask(&self, call: Call<'_>, body: Bytes) -> Result<(usize, Bytes), Fault> {
         let mut failures = Vec::new();
         for member in self.turns.order() {
             match self.ask_one(member, call, &body).await {
@@ -107,14 +108,12 @@ impl Client {
         serde_json::to_vec(request).map(Bytes::from).map_err(|error| Fault::Refused(error.to_string()))
     }
 
-    async fn ask_one(&self, member: usize, call: Call, body: &Bytes) -> Result<Bytes, Failed> {
+    async fn ask_one(&self, member: usize, call: Call<'_>, body: &Bytes) -> Result<Bytes, Failed> {
         let Some(endpoint) = self.endpoints.get(member) else { return Err(Failed::Next(String::new())) };
         let mut is_new = false;
         loop {
             let token = self.token(member, call).await?;
-            let Call { path, may_repeat, limit, .. } = call;
-            let question =
-                Question { path, body: body.clone(), token: token.text(), may_repeat, needs_leader: true, limit };
+            let question = call.question(body, &token);
             let asked = self.pool.ask(&self.settings, (member, endpoint), &question).await;
             let answer = asked.map_err(|lost| self.lost(member, call, lost))?;
             let verdict = match answer.status.is_success() {
@@ -134,23 +133,21 @@ impl Client {
     }
 
     /// Opens a stream at a member, whose status is one of success.
-    pub(super) async fn open(&self, member: usize, call: Call, body: &Bytes) -> Result<Arriving, Fault> {
+    pub(super) async fn open(&self, member: usize, call: Call<'_>, body: &Bytes) -> Result<Arriving, Fault> {
         let Some(endpoint) = self.endpoints.get(member) else { return Err(Fault::Unreachable(String::new())) };
         let ended = |failed: Failed| match failed {
             Failed::Ended(fault) => fault,
             Failed::Next(why) => Fault::Unreachable(self.words(member, call.what, &why)),
         };
         let token = self.token(member, call).await.map_err(ended)?;
-        let Call { path, may_repeat, limit, .. } = call;
-        let question =
-            Question { path, body: body.clone(), token: token.text(), may_repeat, needs_leader: true, limit };
+        let question = call.question(body, &token);
         let opened = exchange::open(&self.settings, (member, endpoint), &question).await;
         let arriving = opened.map_err(|lost| ended(self.lost(member, call, lost)))?;
         if arriving.response.status().is_success() {
             return Ok(arriving);
         }
         let status = arriving.response.status().as_u16();
-        let verdict = refusal::of_answer(status, &exchange::rest(arriving, limit).await);
+        let verdict = refusal::of_answer(status, &exchange::rest(arriving, call.limit).await);
         if matches!(verdict, Verdict::Token(_)) {
             self.tokens.forget(&token);
         }
@@ -158,13 +155,13 @@ impl Client {
     }
 
     /// The token in use is no good any more, perhaps.
-    pub(super) async fn renew_token(&self, member: usize, call: Call) {
+    pub(super) async fn renew_token(&self, member: usize, call: Call<'_>) {
         if let Ok(token) = self.token(member, call).await {
             self.tokens.forget(&token);
         }
     }
 
-    async fn token(&self, member: usize, call: Call) -> Result<Arc<Token>, Failed> {
+    async fn token(&self, member: usize, call: Call<'_>) -> Result<Arc<Token>, Failed> {
         let Some(endpoint) = self.endpoints.get(member) else { return Err(Failed::Next(String::new())) };
         let got = self.tokens.get(&self.pool, &self.settings, (member, endpoint)).await;
         got.map_err(|error| match error {
@@ -174,7 +171,7 @@ impl Client {
         })
     }
 
-    fn lost(&self, member: usize, call: Call, lost: Lost) -> Failed {
+    fn lost(&self, member: usize, call: Call<'_>, lost: Lost) -> Failed {
         self.turns.failed(member);
         if call.may_repeat || !lost.is_sent {
             return Failed::Next(lost.why);
@@ -182,7 +179,7 @@ impl Client {
         Failed::Ended(Fault::Unknown(self.words(member, call.what, &lost.why)))
     }
 
-    fn refused(&self, member: usize, call: Call, verdict: Verdict) -> Failed {
+    fn refused(&self, member: usize, call: Call<'_>, verdict: Verdict) -> Failed {
         let words = |why: &str| self.words(member, call.what, why);
         match verdict {
             Verdict::Refused(why) => Failed::Ended(Fault::Refused(words(&why))),
@@ -204,39 +201,6 @@ impl Client {
     /// A message that names the member.
     pub(super) fn words(&self, member: usize, what: &str, why: &str) -> String {
         let member = self.endpoints.get(member).map_or("", |endpoint| &endpoint.text);
-        format!("etcd at {member} cannot {what}: {why}")
-    }
-}
-
-impl Answered for RangeResponse {
-    const IS_CURRENT: bool = true;
-
-    fn header(&self) -> &Header {
-        &self.header
-    }
-}
-
-impl Answered for TxnResponse {
-    const IS_CURRENT: bool = true;
-
-    fn header(&self) -> &Header {
-        &self.header
-    }
-}
-
-impl Answered for PlainResponse {
-    const IS_CURRENT: bool = false;
-
-    fn header(&self) -> &Header {
-        &self.header
-    }
-}
-
-/// The renewal of a lease does not wait for what a member has not caught up with.
-impl Answered for LeaseResponse {
-    const IS_CURRENT: bool = false;
-
-    fn header(&self) -> &Header {
-        &self.header
+        format!("etcd at {member} cannot {what}: {}", Words::of(why).0)
     }
 }

@@ -4,7 +4,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1;
 use hyper::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST, HeaderName, HeaderValue, USER_AGENT};
@@ -47,11 +47,14 @@ pub(super) struct Question<'a> {
     /// Whether a member without a leader must refuse it, instead of waiting for one.
     pub(super) needs_leader: bool,
     pub(super) limit: Duration,
+    /// In bytes, of the answer.
+    pub(super) most: usize,
 }
 
 /// An answer with any status.
 pub(super) struct Answer {
     pub(super) status: StatusCode,
+    /// Empty if it is an error of more than some bytes.
     pub(super) body: Bytes,
 }
 
@@ -59,7 +62,8 @@ pub(super) struct Answer {
 pub(super) struct Lost {
     /// Whether the member may have received the request.
     pub(super) is_sent: bool,
-    is_late: bool,
+    /// Whether it would be the same on another connection.
+    is_final: bool,
     pub(super) why: String,
 }
 
@@ -84,7 +88,7 @@ impl Pool {
             }
             match self.send(connection, endpoint, question).await {
                 // It was closed meanwhile, which says nothing about the next one.
-                Err(lost) if !lost.is_late && (question.may_repeat || !lost.is_sent) => {}
+                Err(lost) if !lost.is_final && (question.may_repeat || !lost.is_sent) => {}
                 result => return result,
             }
         }
@@ -103,15 +107,20 @@ impl Pool {
             let sent = connection.sender.try_send_request(request).await;
             let response = sent.map_err(|error| lost(error.message().is_none(), causes::of(error.error())))?;
             let status = response.status();
-            let body = Limited::new(response.into_body(), LARGEST).collect().await;
-            let body = body.map_err(|error| lost(true, causes::of(error.as_ref())))?;
-            Ok(Answer { status, body: body.to_bytes() })
+            let most = if status.is_success() { question.most } else { SMALL };
+            match Limited::new(response.into_body(), most).collect().await {
+                Ok(body) => Ok((Answer { status, body: body.to_bytes() }, true)),
+                Err(error) if !error.is::<LengthLimitError>() => Err(lost(true, causes::of(error.as_ref()))),
+                Err(_) if status.is_success() => Err(large(most)),
+                Err(_) => Ok((Answer { status, body: Bytes::new() }, false)),
+            }
         };
         let answer = timeout(question.limit, whole).await.unwrap_or_else(|_| Err(late(question.limit, true)));
-        if answer.is_ok() && !connection.sender.is_closed() {
+        let (answer, is_whole) = answer?;
+        if is_whole && !connection.sender.is_closed() {
             self.put(connection);
         }
-        answer
+        Ok(answer)
     }
 
     fn take(&self, member: usize) -> Option<Connection> {
@@ -148,7 +157,7 @@ pub(super) async fn open(
 
 /// The body of an answer that is an error; empty if it does not come.
 pub(super) async fn rest(arriving: Arriving, limit: Duration) -> Bytes {
-    let body = Limited::new(arriving.response.into_body(), BUFFER).collect();
+    let body = Limited::new(arriving.response.into_body(), SMALL).collect();
     match timeout(limit, body).await {
         Ok(Ok(body)) => body.to_bytes(),
         Ok(Err(_)) | Err(_) => Bytes::new(),
@@ -192,11 +201,15 @@ fn request(endpoint: &Endpoint, question: &Question<'_>) -> Result<Request<Full<
 }
 
 fn lost(is_sent: bool, why: String) -> Lost {
-    Lost { is_sent, is_late: false, why }
+    Lost { is_sent, is_final: false, why }
 }
 
 fn late(limit: Duration, is_sent: bool) -> Lost {
-    Lost { is_sent, is_late: true, why: format!("no answer within {} s", limit.as_secs_f32()) }
+    Lost { is_sent, is_final: true, why: format!("no answer within {} s", limit.as_secs_f32()) }
+}
+
+fn large(most: usize) -> Lost {
+    Lost { is_sent: true, is_final: true, why: format!("found an answer of more than {most} bytes, expected less") }
 }
 
 const NAME: &str = concat!("tlsgate/", env!("CARGO_PKG_VERSION"));
@@ -204,8 +217,8 @@ const NAME: &str = concat!("tlsgate/", env!("CARGO_PKG_VERSION"));
 /// The gateway passes it on to etcd as "hasleader".
 const HAS_LEADER: HeaderName = HeaderName::from_static("grpc-metadata-hasleader");
 
-/// In bytes, of an answer. The largest are of many parts at once.
-const LARGEST: usize = 48 << 20;
+/// In bytes, of an answer that is an error, or that has neither keys nor values.
+pub(super) const SMALL: usize = 64 * 1024;
 
 /// In bytes, of a connection.
 const BUFFER: usize = 64 * 1024;

@@ -68,7 +68,7 @@ impl History {
 
 #[cfg(test)]
 mod tests {
-    use super::super::message::{Int, Uint};
+    use super::super::value::{Int, Uint};
     use super::*;
 
     #[test]

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use super::call::{Answered, Call, Fault};
+use super::answer::{self, Answered};
+use super::call::{Call, Fault};
 use super::client::Etcd;
-use super::message::{GrantRequest, Int, LeaseRequest, LeaseResponse, PlainResponse, Streamed};
+use super::exchange::SMALL;
+use super::message::{GrantRequest, LeaseRequest, LeaseResponse, PlainResponse};
 use super::trouble::Trouble;
+use super::value::Int;
 use crate::fleet::store::Lease;
 
 impl Etcd {
@@ -27,10 +30,8 @@ impl Etcd {
         let call = Call { is_streamed: true, limit: about.limit.min(RENEWAL), ..about };
         let before = self.0.history.revision();
         let (member, body) = self.0.ask(call, self.0.written(&LeaseRequest { lease: Int(lease) })?).await?;
-        let line = body.split(|byte| *byte == b'\n').next().unwrap_or_default();
-        let Ok(Streamed::Result(answer)) = serde_json::from_slice::<Streamed<LeaseResponse>>(line) else {
-            return Err(Trouble::Unreachable(self.0.words(member, call.what, "found an answer that is not etcd's")));
-        };
+        let answer: LeaseResponse =
+            answer::streamed(&body).map_err(|why| Trouble::Unreachable(self.0.words(member, call.what, &why)))?;
         let other = |why: String| Trouble::Restart(self.0.words(member, call.what, &why));
         self.0.history.cluster(answer.header()).map_err(other)?;
         if answer.seconds.0 <= 0 {
@@ -53,8 +54,8 @@ impl Etcd {
         }
     }
 
-    fn about_lease(&self, path: &'static str, what: &'static str) -> Call {
-        Call { path, what, may_repeat: true, is_streamed: false, limit: self.0.settings.timeout }
+    fn about_lease(&self, path: &'static str, what: &'static str) -> Call<'static> {
+        Call { path, what, may_repeat: true, is_streamed: false, limit: self.0.settings.timeout, most: SMALL }
     }
 }
 

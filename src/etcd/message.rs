@@ -1,68 +1,13 @@
 //! The messages of etcd's JSON gateway: bytes in base64, 64-bit numbers as texts, what is zero or empty left out. Must not
 //! know: what they are for.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::fmt;
 
-/// Bytes, as base64.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub(super) struct Blob(pub(super) Vec<u8>);
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Error, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
-/// A number, as text.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Int(pub(super) i64);
-
-/// An identifier, as text.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Uint(pub(super) u64);
-
-impl Serialize for Blob {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(&STANDARD.encode(&self.0))
-    }
-}
-
-impl<'de> Deserialize<'de> for Blob {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(from)?;
-        // The text is not shown: it may be a value.
-        STANDARD.decode(text.as_bytes()).map(Self).map_err(|_| D::Error::custom("a text that is not base64"))
-    }
-}
-
-impl Serialize for Int {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_str(&self.0)
-    }
-}
-
-/// Texts from etcd; numbers too, in case that another gateway writes them.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Number<T> {
-    Text(String),
-    Plain(T),
-}
-
-impl<'de> Deserialize<'de> for Int {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        match Number::deserialize(from)? {
-            Number::Plain(number) => Ok(Self(number)),
-            Number::Text(text) => text.parse().map(Self).map_err(D::Error::custom),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Uint {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        match Number::deserialize(from)? {
-            Number::Plain(number) => Ok(Self(number)),
-            Number::Text(text) => text.parse().map(Self).map_err(D::Error::custom),
-        }
-    }
-}
+use super::value::{Blob, Few, Int, Uint, Words};
 
 /// Of every answer.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
@@ -88,7 +33,7 @@ pub(super) struct RangeRequest {
 #[serde(default)]
 pub(super) struct RangeResponse {
     pub(super) header: Header,
-    pub(super) kvs: Vec<KeyValue>,
+    pub(super) kvs: Few<KeyValue, MOST_KEYS>,
     pub(super) more: bool,
 }
 
@@ -98,6 +43,7 @@ pub(super) struct KeyValue {
     pub(super) key: Blob,
     pub(super) value: Blob,
     pub(super) mod_revision: Int,
+    /// 0: none.
     pub(super) lease: Int,
 }
 
@@ -143,7 +89,7 @@ pub(super) struct DeleteRequest {
 pub(super) struct TxnResponse {
     pub(super) header: Header,
     pub(super) succeeded: bool,
-    pub(super) responses: Vec<OperationResponse>,
+    pub(super) responses: Few<OperationResponse, MOST_OPERATIONS>,
 }
 
 #[derive(Default, Deserialize)]
@@ -203,8 +149,8 @@ pub(super) struct WatchResponse {
     pub(super) created: bool,
     pub(super) canceled: bool,
     pub(super) compact_revision: Int,
-    pub(super) cancel_reason: String,
-    pub(super) events: Vec<Event>,
+    pub(super) cancel_reason: Words,
+    pub(super) events: Few<Event, MOST_EVENTS>,
 }
 
 #[derive(Default, Deserialize)]
@@ -212,7 +158,7 @@ pub(super) struct WatchResponse {
 pub(super) struct Event {
     /// `DELETE`, or nothing.
     #[serde(rename = "type")]
-    pub(super) kind: String,
+    pub(super) kind: Words,
     pub(super) kv: KeyValue,
 }
 
@@ -230,7 +176,7 @@ pub(super) enum Streamed<T> {
 pub(super) struct Failure {
     #[serde(alias = "code")]
     pub(super) grpc_code: u32,
-    pub(super) message: String,
+    pub(super) message: Words,
 }
 
 /// What is answered instead of what was asked for.
@@ -238,9 +184,36 @@ pub(super) struct Failure {
 #[serde(default)]
 pub(super) struct ErrorResponse {
     pub(super) code: u32,
-    pub(super) message: String,
-    /// A text, which is that of `message`, or the same as an object.
-    pub(super) error: serde_json::Value,
+    pub(super) message: Words,
+    pub(super) error: Inner,
+}
+
+/// A text, which is that of the answer's `message`, or the same as an object.
+#[derive(Default)]
+pub(super) struct Inner(pub(super) Failure);
+
+impl<'de> Deserialize<'de> for Inner {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(TextOrObject).map(Self)
+    }
+}
+
+struct TextOrObject;
+
+impl<'de> Visitor<'de> for TextOrObject {
+    type Value = Failure;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text or an object")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Failure, E> {
+        Ok(Failure { grpc_code: 0, message: Words::of(text) })
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<Failure, A::Error> {
+        Failure::deserialize(MapAccessDeserializer::new(object))
+    }
 }
 
 #[derive(Serialize)]
@@ -262,7 +235,7 @@ pub(super) struct Empty {}
 #[serde(default)]
 pub(super) struct StatusResponse {
     pub(super) header: Header,
-    pub(super) version: String,
+    pub(super) version: Words,
     #[serde(rename = "dbSize")]
     pub(super) size: Int,
     pub(super) leader: Uint,
@@ -276,7 +249,7 @@ pub(super) struct AlarmRequest {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct AlarmResponse {
-    pub(super) alarms: Vec<Alarm>,
+    pub(super) alarms: Few<Alarm, MOST_ALARMS>,
 }
 
 #[derive(Default, Deserialize)]
@@ -284,8 +257,20 @@ pub(super) struct AlarmResponse {
 pub(super) struct Alarm {
     #[serde(rename = "memberID")]
     pub(super) member: Uint,
-    pub(super) alarm: String,
+    pub(super) alarm: Words,
 }
+
+/// Of an answer: it is asked for no more.
+pub(super) const MOST_KEYS: usize = 1_000;
+
+/// etcd's limit for the operations of a transaction (`--max-txn-ops`).
+pub(super) const MOST_OPERATIONS: usize = 128;
+
+/// Of one message. etcd cuts messages at 1.5 MiB if it is asked to, and an event has 30 bytes at least.
+const MOST_EVENTS: usize = 65_536;
+
+/// There are two kinds of them, for each member.
+const MOST_ALARMS: usize = 1_000;
 
 #[cfg(test)]
 mod tests {
@@ -301,13 +286,13 @@ mod tests {
             "kvs":[{"key":"aw==","version":"3"}],"count":"1"}"#;
         let read: RangeResponse = serde_json::from_str(text).unwrap();
         assert_eq!((read.header.cluster_id, read.header.revision), (Uint(u64::MAX), Int(-1)));
-        assert!(!read.more && read.kvs[0].key.0 == b"k" && read.kvs[0].value.0.is_empty());
+        assert!(!read.more && read.kvs.0[0].key.0 == b"k" && read.kvs.0[0].value.0.is_empty());
 
         for error in
             [r#"{"error":{"grpc_code":14,"message":"m"}}"#, r#"{"error":{"code":14,"message":"m","details":[]}}"#]
         {
             let Streamed::<WatchResponse>::Error(error) = serde_json::from_str(error).unwrap() else { panic!() };
-            assert_eq!((error.grpc_code, error.message.as_str()), (14, "m"));
+            assert_eq!((error.grpc_code, error.message.0.as_str()), (14, "m"));
         }
         let wrong = serde_json::from_str::<RangeResponse>(r#"{"kvs":[{"value":"secret!"}]}"#).err().unwrap();
         assert!(!wrong.to_string().contains("secret"), "{wrong}");

@@ -2,9 +2,7 @@
 //!
 //! The codes are those of gRPC; etcd's own texts are needed where it has one code for several things.
 
-use serde::Deserialize as _;
-
-use super::message::{ErrorResponse, Failure, Streamed};
+use super::message::{ErrorResponse, Streamed};
 
 /// What follows from an error.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,8 +28,8 @@ pub(super) fn of_answer(status: u16, body: &[u8]) -> Verdict {
         let why = format!("found the status {status}, expected an answer of etcd 3.4 or newer (its gateway for JSON)");
         return if status < 500 { Verdict::Refused(why) } else { Verdict::Unclear(why) };
     };
-    let inner = Failure::deserialize(&error.error).unwrap_or_default();
-    let texts = [error.message.as_str(), error.error.as_str().unwrap_or_default(), &inner.message];
+    let inner = error.error.0;
+    let texts = [error.message.0.as_str(), inner.message.0.as_str()];
     let text = texts.into_iter().find(|text| !text.is_empty()).unwrap_or("no reason given");
     of(if error.code == 0 { inner.grpc_code } else { error.code }, text)
 }
@@ -40,7 +38,7 @@ pub(super) fn of_answer(status: u16, body: &[u8]) -> Verdict {
 pub(super) fn of_stream(body: &[u8]) -> Option<Verdict> {
     let line = body.split(|byte| *byte == b'\n').next().unwrap_or_default();
     match serde_json::from_slice::<Streamed<serde::de::IgnoredAny>>(line) {
-        Ok(Streamed::Error(error)) => Some(of(error.grpc_code, &error.message)),
+        Ok(Streamed::Error(error)) => Some(of(error.grpc_code, &error.message.0)),
         Ok(Streamed::Result(_)) | Err(_) => None,
     }
 }
@@ -85,6 +83,12 @@ mod tests {
         assert_eq!(of_stream(streamed), Some(Verdict::Elsewhere("no leader".into())));
         assert_eq!(of_stream(b"{\"result\":{\"ID\":\"1\"}}\n"), None);
         assert!(matches!(of_answer(404, b"<html>"), Verdict::Refused(_)));
+        assert!(matches!(of_answer(400, br#"{"error":[0,0]}"#), Verdict::Refused(why) if why.contains("status 400")));
+        let inner = br#"{"error":{"grpc_code":14,"message":"etcdserver: no leader"}}"#;
+        assert_eq!(of_answer(503, inner), Verdict::Elsewhere("no leader".into()));
+        let long = format!(r#"{{"code":3,"message":"\u001b[2J{}"}}"#, "A".repeat(50_000));
+        let Verdict::Refused(why) = of_answer(400, long.as_bytes()) else { panic!() };
+        assert!(why.len() < 400 && !why.contains('\u{1b}'), "{why}");
         assert!(matches!(of_answer(502, b""), Verdict::Unclear(_)));
     }
 

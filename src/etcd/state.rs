@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use tokio::task::JoinSet;
 
 use super::client::Etcd;
-use super::exchange::Question;
+use super::exchange::{Question, SMALL};
 use super::message::{AlarmRequest, AlarmResponse, Empty, StatusResponse};
 use super::refusal::{self, Verdict};
 use super::token::NoToken;
@@ -48,12 +48,12 @@ impl Etcd {
         // Without a leader nothing is known of alarms, and with few rights neither.
         let alarms =
             self.ask::<AlarmResponse>(member, ("/v3/maintenance/alarm", true), &AlarmRequest { action: "GET" }).await;
-        let alarms = alarms.unwrap_or_default().alarms.into_iter().filter(|alarm| alarm.member == own);
+        let alarms = alarms.unwrap_or_default().alarms.0.into_iter().filter(|alarm| alarm.member == own);
         Ok(MemberState {
-            version: status.version,
+            version: status.version.0,
             database_bytes: u64::try_from(status.size.0).unwrap_or_default(),
             is_leader: own == leader,
-            alarms: alarms.map(|alarm| alarm.alarm).collect(),
+            alarms: alarms.map(|alarm| alarm.alarm.0).collect(),
         })
     }
 
@@ -72,7 +72,7 @@ impl Etcd {
         })?;
         let body = Bytes::from(serde_json::to_vec(request).map_err(|error| error.to_string())?);
         let limit = client.settings.timeout;
-        let question = Question { path, body, token: token.text(), may_repeat: true, needs_leader, limit };
+        let question = Question { path, body, token: token.text(), may_repeat: true, needs_leader, limit, most: SMALL };
         let answer = client.pool.ask(&client.settings, (member, endpoint), &question).await.map_err(|lost| lost.why)?;
         if !answer.status.is_success() {
             return Err(words(refusal::of_answer(answer.status.as_u16(), &answer.body)));

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use hyper::body::Bytes;
 use zeroize::Zeroizing;
 
-use super::exchange::{Lost, Pool, Question};
+use super::exchange::{Lost, Pool, Question, SMALL};
 use super::message::{AuthenticateRequest, AuthenticateResponse};
 use super::refusal::{self, Verdict};
 use super::settings::{Endpoint, Settings};
@@ -81,6 +81,7 @@ async fn authenticate(
         may_repeat: true,
         needs_leader: true,
         limit: settings.timeout,
+        most: SMALL,
     };
     let answer = pool.ask(settings, member, &question).await.map_err(NoToken::Lost)?;
     if !answer.status.is_success() {

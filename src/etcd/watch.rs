@@ -16,12 +16,16 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Duration, Instant, sleep_until, timeout};
 
+use super::answer;
 use super::call::Call;
 use super::client::Etcd;
+use super::exchange::SMALL;
 use super::lines::Lines;
-use super::message::{Event, Int, Streamed, WatchCreate, WatchRequest, WatchResponse};
+use super::message::{Event, Streamed, WatchCreate, WatchRequest, WatchResponse};
+use super::pages::RECORDS;
 use super::refusal::{self, Verdict};
 use super::trouble::Trouble;
+use super::value::Int;
 use crate::fleet::store::{Entry, Revision};
 
 /// Changes, as they come.
@@ -80,13 +84,15 @@ impl Etcd {
 
     async fn watching_once(&self, member: usize, what: &[String], after: Revision) -> Result<Watching, Trouble> {
         let call = self.to_watch();
+        let absurd = || Trouble::Refused(format!("found the revision {after}, expected one that can have a next one"));
+        let next = after.checked_add(1).ok_or_else(absurd)?;
         let mut body = Vec::new();
         for key in what {
             let range = self.range(key);
             let create_request = WatchCreate {
                 key: range.key,
                 range_end: range.range_end,
-                start_revision: Int(after + 1),
+                start_revision: Int(next),
                 progress_notify: true,
                 fragment: true,
             };
@@ -118,9 +124,9 @@ impl Etcd {
         })
     }
 
-    fn to_watch(&self) -> Call {
+    fn to_watch(&self) -> Call<'static> {
         let limit = self.0.settings.timeout;
-        Call { path: "/v3/watch", what: "watch", may_repeat: true, is_streamed: false, limit }
+        Call { path: "/v3/watch", what: "watch", may_repeat: true, is_streamed: false, limit, most: SMALL }
     }
 }
 
@@ -201,14 +207,15 @@ impl Watching {
         let response = match message {
             Ok(Streamed::Result(response)) => response,
             Ok(Streamed::Error(error)) => {
-                return Err(match refusal::of(error.grpc_code, &error.message) {
+                return Err(match refusal::of(error.grpc_code, &error.message.0) {
                     Verdict::Refused(why) | Verdict::Token(why) => Trouble::Refused(words(&why)),
                     Verdict::Compacted(why) => Trouble::Restart(words(&why)),
-                    _ => Trouble::Unreachable(words(&error.message)),
+                    _ => Trouble::Unreachable(words(&error.message.0)),
                 });
             }
             Err(why) => return Err(Trouble::Unreachable(words(&why))),
         };
+        answer::plausible(&response.header).map_err(|why| Trouble::Unreachable(words(&why)))?;
         self.etcd.0.history.cluster(&response.header).map_err(|why| Trouble::Restart(words(&why)))?;
         if response.compact_revision.0 > 0 {
             let why = format!(
@@ -218,7 +225,8 @@ impl Watching {
             return Err(Trouble::Restart(words(&why)));
         }
         if response.canceled {
-            let why = if response.cancel_reason.is_empty() { "no reason given" } else { &response.cancel_reason };
+            let reason = response.cancel_reason.0;
+            let why = if reason.is_empty() { "no reason given" } else { reason.as_str() };
             let verdict = refusal::of(if why.contains("permission denied") { 7 } else { 0 }, why);
             return Err(match verdict {
                 Verdict::Refused(why) | Verdict::Token(why) => Trouble::Refused(words(&why)),
@@ -226,7 +234,13 @@ impl Watching {
             });
         }
         self.created += usize::from(response.created);
-        response.events.into_iter().for_each(|event| self.event(event));
+        response.events.0.into_iter().for_each(|event| self.event(event));
+        // What is remembered has a bound, and begins anew when all is read again.
+        let (found, most) = (self.seen.len().max(self.deleted.len()), RECORDS.keys);
+        if found > most {
+            let why = format!("found {found} keys that have changed, expected at most {most}: all are read again");
+            return Err(Trouble::Restart(self.etcd.0.words(self.member, "be watched", &why)));
+        }
         Ok(())
     }
 
@@ -234,7 +248,7 @@ impl Watching {
         let Some(key) = self.etcd.short(&event.kv.key.0) else { return };
         let revision = event.kv.mod_revision.0;
         self.rings |= revision > self.reached;
-        if event.kind == "DELETE" {
+        if event.kind.0 == "DELETE" {
             self.deleted.push(Entry { key, value: None, revision, lease: 0 });
         }
     }

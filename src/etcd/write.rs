@@ -3,12 +3,15 @@
 
 use hyper::body::Bytes;
 
+use super::answer;
 use super::call::{Call, Fault};
 use super::client::Etcd;
+use super::exchange::SMALL;
 use super::message::{
-    Blob, Compare, DeleteRequest, Int, Operation, PlainResponse, PutRequest, TxnRequest, TxnResponse,
+    Compare, DeleteRequest, MOST_OPERATIONS, Operation, PlainResponse, PutRequest, TxnRequest, TxnResponse,
 };
 use super::trouble::Trouble;
+use super::value::{Blob, Int};
 use crate::fleet::store::{Change, Revision, Transaction, Written};
 
 impl Etcd {
@@ -29,9 +32,11 @@ impl Etcd {
 
     /// What an answer says counts, also if it comes from a store that was restored: who reads or watches finds that out.
     fn understood(&self, body: &Bytes) -> Written {
-        let Ok(answer) = serde_json::from_slice::<TxnResponse>(body) else { return Written::Unknown };
-        self.0.history.note(&answer.header);
-        if answer.succeeded { Written::Done(answer.header.revision.0) } else { Written::Refused }
+        let (written, header) = answer::written(body);
+        if let Some(header) = header {
+            self.0.history.note(&header);
+        }
+        written
     }
 
     /// Puts values without a condition, in as few transactions as etcd's limits allow, in this order.
@@ -111,9 +116,9 @@ impl Etcd {
         }
     }
 
-    fn to_write(&self) -> Call {
+    fn to_write(&self) -> Call<'static> {
         let limit = self.0.settings.timeout;
-        Call { path: "/v3/kv/txn", what: "write", may_repeat: true, is_streamed: false, limit }
+        Call { path: "/v3/kv/txn", what: "write", may_repeat: true, is_streamed: false, limit, most: SMALL }
     }
 }
 
@@ -155,9 +160,6 @@ const LARGEST_VALUE: usize = 745_000;
 
 /// Of a key and a value in JSON, beside both, with the prefix.
 const OVERHEAD: usize = 512;
-
-/// etcd's limit for the operations of a transaction (`--max-txn-ops`).
-const MOST_OPERATIONS: usize = 128;
 
 const ATTEMPTS: u32 = 5;
 

@@ -72,8 +72,11 @@ impl Crowd {
             // As if each had its own order.
             settings.endpoints.rotate_left(number % 3);
             let etcd = Etcd::new(&settings).unwrap();
-            let (name, machine) = (format!("simulated{number}"), format!("machine {number}"));
-            let identity = Identity { name, machine, process: String::new() };
+            let identity = Identity {
+                name: format!("simulated{number}"),
+                machine: format!("machine {number}"),
+                process: format!("process {number}"),
+            };
             let leader = Leader::new(Arc::clone(&means.seal), identity.name.clone(), None, || None);
             let node = Node::new(Arc::clone(&means.seal), identity, None);
             let player = Player { etcd: etcd.clone(), means: Arc::clone(&means), shown };
