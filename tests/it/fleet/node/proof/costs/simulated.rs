@@ -14,7 +14,7 @@ use tlsgate::fleet::node::{Identity, Node};
 use tlsgate::fleet::part::{PartName, Parts};
 use tlsgate::fleet::record::{Record, Root};
 use tlsgate::fleet::seal::Seal;
-use tlsgate::fleet::{transfer, tree};
+use tlsgate::fleet::{secret, transfer, tree};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
@@ -55,10 +55,12 @@ impl Crowd {
             user: None,
             timeout: Duration::from_secs(10),
         };
-        let secret: Vec<u8> = [0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef].repeat(4);
+        let text = std::fs::read_to_string(scene.path("fleet.key")).unwrap();
+        let secret = secret::of_fleet(&secret::parse(&text).unwrap()[0], &settings.prefix).unwrap();
+        let secret = secret.as_slice();
         let means = Arc::new(Means {
-            seal: Arc::new(Seal::new(&[&secret]).unwrap()),
-            parts: Parts::new(&[&secret]).unwrap(),
+            seal: Arc::new(Seal::new(&[secret]).unwrap()),
+            parts: Parts::new(&[secret]).unwrap(),
             known: Mutex::default(),
             missing: tokio::sync::Mutex::default(),
         });
