@@ -42,7 +42,7 @@
 //! | 7 | `admin::request` | a request from its head to its answer: authorization, paths, the form of answers | admin::connection, config, tls::crypto, files |
 //! | 7 | `admin::connection` | the admin server's connections: accepted, limited, secured by TLS, closed if a peer stalls | limit, tls, net, gate |
 //! | 6 | `explain` | a question about a client → which certificate it would receive, and why | proxy::ending, snapshot, route, tls, labels, limit, ja4 |
-//! | 6 | `member` | this process as a node of a fleet: takes what is published, and keeps what it serves; its own thread and runtime | reload, snapshot, config, fleet::drive, fleet::transfer, etcd, fleet, backend::condition, tls::crypto, background, state, files, tls::tickets, acme::share, acme::challenge, acme::responder, tls::handshake |
+//! | 6 | `member` | this process as a node of a fleet: takes what is published, and keeps what it serves; its own thread and runtime | reload, snapshot, config, fleet::drive, fleet::transfer, etcd, fleet, backend::condition, backend::server, tls::crypto, background, state, files, tls::tickets, acme::share, acme::challenge, acme::responder, tls::handshake |
 //! | 6 | `reload` | load → validate → build → swap; after a failure the old state stays | reload::watch, reload::job, snapshot, route, config, tls, background, warning, net, sandbox |
 //! | 6 | `reload::watch` | watches files and folders, and starts a reload when one changes | config::validate, tls::certificate::source, observe::access, background, files |
 //! | 6 | `reload::job` | runs work that waits for files on a separate thread, with a time limit | config::located, files |

@@ -65,6 +65,7 @@ impl Member {
             connected: false,
             etcd_trouble: None,
             leader: None,
+            leader_trouble: None,
             trouble: None,
             release: record.clone(),
             since: Timestamp::now(),

@@ -222,6 +222,17 @@ impl Pool {
         self.members.load_full()
     }
 
+    /// The servers now that have this address, or that this source leads to, as either is written in the configuration.
+    pub fn named(&self, name: &str) -> Vec<Arc<Server>> {
+        let sources = self.lookups.iter().filter(|lookup| lookup.source.to_string() == name);
+        let found: HashSet<Address> = sources
+            .flat_map(|lookup| lookup.found().iter().map(|found| found.address.into()).collect::<Vec<_>>())
+            .collect();
+        let is_named = |server: &Server| found.contains(&server.address) || server.address.to_string() == name;
+        let members = self.members();
+        members.list.iter().map(|member| &member.server).filter(|server| is_named(server)).cloned().collect()
+    }
+
     /// How fit its fittest server is for one more connection; `None` where no server can have one. A backend whose servers
     /// are not looked up yet counts as fit, since a connection waits for that.
     pub fn fitness(&self, now: Instant) -> Option<Fitness> {

@@ -15,6 +15,7 @@ mod diff;
 mod drain;
 mod gc;
 mod history;
+mod interrupted;
 mod key;
 mod place;
 mod publish;

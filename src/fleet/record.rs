@@ -35,6 +35,10 @@ pub struct Record {
 pub struct Canary {
     pub root: Root,
     pub nodes: Vec<String>,
+    /// When whoever has published it has decided at the latest, in milliseconds since 1970: later than that, nobody is there
+    /// who would. Records from before have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<u64>,
 }
 
 impl Record {

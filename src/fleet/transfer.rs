@@ -54,7 +54,11 @@ pub async fn put(etcd: &Etcd, parts: &Parts, files: &BTreeMap<String, Vec<u8>>) 
 }
 
 /// Puts again what is missing of a release or was changed. It reads all of it: [`put`] relies on what it finds.
-pub async fn mend(etcd: &Etcd, parts: &Parts, files: &BTreeMap<String, Vec<u8>>) -> Result<Cost, TransferError> {
+pub async fn mend(
+    etcd: &Etcd,
+    parts: &Parts,
+    files: &BTreeMap<String, Vec<u8>>,
+) -> Result<(Root, Cost), TransferError> {
     let tree = Tree::new(parts, files)?;
     let generation = generation(etcd).await?;
     let (mut lost, mut cost) = (BTreeSet::new(), Cost::default());
@@ -67,7 +71,7 @@ pub async fn mend(etcd: &Etcd, parts: &Parts, files: &BTreeMap<String, Vec<u8>>)
         lost.extend(names.iter().filter(|name| !opens(name)).cloned());
     }
     if tree.put(etcd, parts, generation, &lost, &mut cost).await? {
-        return Ok(cost);
+        return Ok((Root(tree.root.0), cost));
     }
     Err(TransferError::Release("found old parts being removed while others were put again".into()))
 }

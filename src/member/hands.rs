@@ -123,8 +123,9 @@ impl Hands<Node> for Own {
         let roots: BTreeSet<Root> = record.roots().cloned().collect();
         for root in roots {
             let files = self.kept(&root).await?;
+            // A store that has lost one thing may have lost others: nothing is relied on.
             let (put, _) =
-                transfer::put(&self.etcd, &self.secrets.parts, &files).await.map_err(|error| error.to_string())?;
+                transfer::mend(&self.etcd, &self.secrets.parts, &files).await.map_err(|error| error.to_string())?;
             if put != root {
                 return Err(format!(
                     "release {} was published with another secret of the fleet than the one that seals now: publish it again",

@@ -128,7 +128,7 @@ impl Hands<Leader> for Own<'_> {
         Ok(())
     }
 
-    fn seen(&mut self, machine: &mut Leader, _trouble: Option<&str>) -> bool {
+    fn seen(&mut self, machine: &mut Leader, trouble: Option<&str>) -> bool {
         let fence = machine.fence();
         self.fence.send_if_modified(|known| {
             let differs = *known != fence;
@@ -140,10 +140,13 @@ impl Hands<Leader> for Own<'_> {
             differs
         });
         let leader = machine.leading().map(str::to_owned);
-        if self.board.status().leader != leader {
-            self.board.note(|status| status.leader.clone_from(&leader));
+        // An etcd that is away keeps it from everything, and is reported by whoever takes what is published.
+        let is_away = self.board.status().etcd_trouble.is_some();
+        let trouble = machine.trouble().or_else(|| trouble.filter(|_| !is_away).map(str::to_owned));
+        let status = self.board.status();
+        if (&status.leader, &status.leader_trouble) != (&leader, &trouble) {
+            self.board.note(|status| (status.leader, status.leader_trouble) = (leader.clone(), trouble.clone()));
         }
-        let trouble = machine.trouble();
         if let Some(reason) = trouble.as_ref().filter(|reason| self.known.as_ref() != Some(*reason)) {
             tracing::error!(%reason, "this node cannot take the lead, or share keys of session tickets");
         }

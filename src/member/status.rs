@@ -22,6 +22,8 @@ pub struct Status {
     pub etcd_trouble: Option<String>,
     /// The node that leads, as far as it is known here.
     pub leader: Option<String>,
+    /// Why this node cannot take the lead, or cannot share keys of session tickets.
+    pub leader_trouble: Option<String>,
     /// Why the node does not take part as it should.
     pub trouble: Option<String>,
     /// What it serves.

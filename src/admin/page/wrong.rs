@@ -66,7 +66,15 @@ fn fleet(state: &State<'_>) -> Found {
     let apart = |why: &String| {
         single(Level::Error, "this node does not take part in its fleet as it should", Some(why.clone()))
     };
-    vec![fleet.trouble.as_ref().map(apart), fleet.etcd_trouble.as_ref().map(away)]
+    let follows = |why: &String| {
+        let title = "this node cannot lead its fleet, or share keys of session tickets";
+        single(Level::Warning, title, Some(why.clone()))
+    };
+    vec![
+        fleet.trouble.as_ref().map(apart),
+        fleet.etcd_trouble.as_ref().map(away),
+        fleet.leader_trouble.as_ref().map(follows),
+    ]
 }
 
 fn certificates(state: &State<'_>, served: &[Served<'_>]) -> Found {

@@ -20,6 +20,7 @@ fn node(status: &Status) -> Value {
         "connected": status.connected,
         "etcd_trouble": status.etcd_trouble,
         "leader": status.leader,
+        "leader_trouble": status.leader_trouble,
         "trouble": status.trouble,
         "release": {
             "number": release.number,

@@ -6,5 +6,7 @@ pub(in crate::cli) const FAILED: u8 = 1;
 pub(in crate::cli) const USAGE: u8 = 2;
 /// `shutdown_timeout` passed before every connection had ended.
 pub(in crate::cli) const CUT: u8 = 3;
+/// A release counts, and not every node is seen to serve it yet.
+pub(in crate::cli) const BEHIND: u8 = 3;
 /// `convert` has not taken over something that matters.
 pub(in crate::cli) const PARTLY: u8 = 3;

@@ -2,13 +2,12 @@
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
-use std::future::pending;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use tokio::signal::unix::{SignalKind, signal};
 
+use super::interrupted::interrupted;
 use super::place::Store;
 use super::releases;
 use super::shown::{self, names, now};
@@ -45,6 +44,14 @@ pub(super) struct Failure {
     pub(super) node: Option<String>,
     /// Parts were removed meanwhile: to be put again.
     pub(super) is_swept: bool,
+}
+
+/// A release that was published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Done {
+    pub(super) record: Record,
+    /// The nodes that do not serve it yet, without those that were left out; `None` where they cannot be seen.
+    pub(super) behind: Option<Vec<String>>,
 }
 
 impl From<String> for Failure {
@@ -166,39 +173,34 @@ impl Hands<Publisher> for Watcher<'_> {
 }
 
 /// Waits until every node serves a release that was committed, and tells who does not yet. Whatever it finds, the release counts.
-pub(super) async fn settled(store: &Store, record: &Record, how: &How) {
+pub(super) async fn settled(store: &Store, record: Record, how: &How) -> Done {
     let begun = Instant::now();
     loop {
         let nodes = match store.all::<Registration>(key::NODES).await {
             Ok(nodes) => nodes,
-            Err(error) => return complain(&format!("warning: which nodes serve it yet cannot be seen: {error}")),
+            Err(error) => {
+                complain(&format!("warning: which nodes serve it yet cannot be seen: {error}"));
+                return Done { record, behind: None };
+            }
         };
         let is_there = |node: &Registration| node.serving.as_ref().is_some_and(|served| served.stamp >= record.stamp);
-        let late = nodes.iter().filter(|(_, node)| !node.as_ref().is_ok_and(is_there));
+        let is_waited_for = |name: &String| !how.without.contains(name);
+        let late = nodes.iter().filter(|(name, node)| is_waited_for(name) && !node.as_ref().is_ok_and(is_there));
         let late: Vec<&str> = late.map(|(name, _)| name.as_str()).collect();
         if late.is_empty() || begun.elapsed() >= SETTLING {
-            match (nodes.len(), late.is_empty()) {
+            let left_out = nodes.iter().filter(|(name, _)| !is_waited_for(name)).count();
+            match (nodes.len() - left_out, late.is_empty()) {
+                (0, _) if left_out > 0 => {}
                 (0, _) => how.tell("no node is connected, so none has tried it"),
                 (count, true) => {
                     how.tell(&format!("{} it", if count == 1 { "the node serves" } else { "all nodes serve" }));
                 }
                 (_, false) => how.tell(&format!("not yet served by {}", names(late.iter().copied()))),
             }
-            return;
+            let behind = late.into_iter().map(str::to_owned).collect();
+            return Done { record, behind: Some(behind) };
         }
         tokio::time::sleep(LOOK).await;
-    }
-}
-
-/// Ready as soon as somebody wants this process to end.
-pub(super) async fn interrupted() {
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        return pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::attempt::interrupted;
+use super::interrupted::interrupted;
 use super::place::Store;
 use super::releases;
 use crate::fleet::key;

@@ -20,7 +20,8 @@ use crate::fleet::store::{Change, Transaction, Written};
 pub(in crate::cli) struct Drain {
     #[command(flatten)]
     place: Place,
-    /// The backend and the server's address, such as directory/10.0.0.7:389.
+    /// The backend, and the server's address or the source that leads to it, such as directory/10.0.0.7:389 or
+    /// directory/dns:ldap.internal:389.
     #[arg(value_name = "BACKEND/SERVER", value_parser = server)]
     server: (String, String),
     /// Put it back into rotation.
@@ -40,7 +41,9 @@ pub(super) fn drain(what: &Drain) -> Result<ExitCode, String> {
     })?;
     let state = if what.undo { "in rotation" } else { "out of rotation" };
     match what.format {
-        Output::Text if changed => say(&format!("{backend}/{server} is {state} on every node; its connections stay\n")),
+        Output::Text if changed => {
+            say(&format!("{backend}/{server} will be {state} on every node; its connections stay\n"))
+        }
         Output::Text => say(&format!("{backend}/{server} was {state} already\n")),
         Output::Json => say(&form::json(&json!({
             "backend": backend, "server": server, "drained": !what.undo, "changed": changed,

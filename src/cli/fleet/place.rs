@@ -11,7 +11,9 @@ use crate::cli::load::reading;
 use crate::config;
 use crate::config::located::ConfigError;
 use crate::etcd::Etcd;
+use crate::fleet::key;
 use crate::fleet::part::Parts;
+use crate::fleet::record::Leading;
 use crate::fleet::seal::Seal;
 use crate::fleet::store::{Change, Entry, Revision, Transaction};
 use crate::member::secrets;
@@ -76,6 +78,15 @@ impl Store {
             entries.into_iter().find(|entry| entry.key == key).and_then(|entry| Some((entry.revision, entry.value?)));
         let Some((revision, sealed)) = found else { return Ok(Found { revision: 0, value: None }) };
         Ok(Found { revision, value: Some(self.opened(key, &sealed)?) })
+    }
+
+    /// Who leads; `None` where nobody does. What does not go with the lease of its holder was put there by somebody else.
+    pub(super) async fn leader(&self) -> Result<Option<String>, String> {
+        let (_, entries) = self.read(&[key::LEADER]).await?;
+        let found = entries.into_iter().find_map(|entry| Some((entry.lease, entry.value?)));
+        let Some((lease, sealed)) = found else { return Ok(None) };
+        let leading: Leading = self.opened(key::LEADER, &sealed)?;
+        Ok((leading.session == lease).then_some(leading.node))
     }
 
     /// All values under a prefix, by what follows it; those that cannot be opened with the reason.

@@ -8,13 +8,14 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::attempt::{self, Failure, How};
+use super::attempt::{self, Done, Failure, How};
 use super::canary::{self, Verdict};
 use super::collect::{Collected, Files, collect};
+use super::interrupted::interrupted;
 use super::place::{Place, Store, wait_for};
 use super::releases;
-use super::shown::{counted, names, release, release_json, short, who};
-use crate::cli::answer::exit::FAILED;
+use super::shown::{counted, names, now, release, release_json, short, who};
+use crate::cli::answer::exit::{BEHIND, FAILED};
 use crate::cli::answer::form::{self, Output};
 use crate::cli::answer::print::{complain, say};
 use crate::cli::check;
@@ -38,6 +39,10 @@ pub(in crate::cli) struct Publish {
     /// checks it in any case.
     #[arg(long)]
     no_check: bool,
+    /// Read all parts of the release in etcd, and put those again that were changed there or removed. Without it, what is
+    /// there is relied on.
+    #[arg(long)]
+    repair: bool,
     /// At first only these nodes serve it; the others prepare it, and stay with what they have.
     #[arg(long, value_name = "NODE", num_args = 1..)]
     canary: Vec<String>,
@@ -59,21 +64,24 @@ pub(super) fn publish(what: &Publish) -> Result<ExitCode, String> {
 }
 
 /// Reports how it has ended.
-pub(super) fn answer(done: Result<Option<Record>, Failure>, how: &How) -> Result<ExitCode, String> {
-    match (done, how.format) {
-        (Ok(record), Output::Json) => {
-            let release = record.as_ref().map_or(Value::Null, release_json);
-            say(&form::json(&json!({ "published": record.is_some(), "release": release })));
+pub(super) fn answer(done: Result<Option<Done>, Failure>, how: &How) -> Result<ExitCode, String> {
+    let done = match (done, how.format) {
+        (Ok(done), Output::Json) => {
+            let release = done.as_ref().map_or(Value::Null, |done| release_json(&done.record));
+            let behind = done.as_ref().map_or_else(|| json!([]), |done| json!(done.behind));
+            say(&form::json(&json!({ "published": done.is_some(), "release": release, "behind": behind })));
+            done
         }
-        (Ok(_), Output::Text) => {}
+        (Ok(done), Output::Text) => done,
         (Err(failure), Output::Json) => {
             let shown = json!({ "published": false, "error": failure.reason, "node": failure.node });
             say(&form::json(&shown));
             return Ok(FAILED.into());
         }
         (Err(failure), Output::Text) => return Err(failure.reason),
-    }
-    Ok(ExitCode::SUCCESS)
+    };
+    let is_everywhere = done.is_none_or(|done| done.behind.is_some_and(|behind| behind.is_empty()));
+    Ok(if is_everywhere { ExitCode::SUCCESS } else { BEHIND.into() })
 }
 
 /// Checks a configuration and collects what it names.
@@ -108,19 +116,17 @@ fn prepared(path: &Path, no_check: bool) -> Result<Collected, String> {
 }
 
 /// `None`: the current release has these files already.
-async fn published(store: &Store, files: &Files, what: &Publish) -> Result<Option<Record>, Failure> {
+async fn published(store: &Store, files: &Files, what: &Publish) -> Result<Option<Done>, Failure> {
     let how = &what.how;
     // Whoever has another secret than the fleet finds out before anything is put there.
     let current = releases::current(store).await?;
     let note = how.note.clone().unwrap_or_default();
     for _ in 0..ATTEMPTS {
-        let (root, generation) = put(store, files, how).await?;
+        let (root, generation) = put(store, files, what).await?;
         if let Some(record) = current.as_ref().filter(|record| record.root == root && record.canary.is_none()) {
-            let mended =
-                transfer::mend(&store.etcd, &store.parts, &files.0).await.map_err(|error| error.to_string())?;
-            if mended.parts > 0 {
-                let count = counted(mended.parts, "part");
-                how.tell(&format!("{count} of it had been changed in etcd, or removed: put there again"));
+            // Who publishes the same again may do so since something is wrong with it.
+            if !what.repair {
+                mend(store, files, how).await?;
             }
             how.tell(&format!("{} has these files already, and nothing is published", release(record)));
             return Ok(None);
@@ -145,14 +151,14 @@ async fn published(store: &Store, files: &Files, what: &Publish) -> Result<Optio
             Err(failure) => return Err(failure),
             Ok(record) => {
                 how.tell(&format!("{} is the current one", release(&record)));
-                attempt::settled(store, &record, how).await;
+                let done = attempt::settled(store, record, how).await;
                 // While the secret is changed: then nothing that counts is sealed with the old one. The release counts in any case.
                 for key in [key::DRAINED, key::TICKETS] {
                     if let Err(error) = store.reseal(key).await {
                         complain(&format!("warning: {error}"));
                     }
                 }
-                return Ok(Some(record));
+                return Ok(Some(done));
             }
         }
     }
@@ -160,11 +166,15 @@ async fn published(store: &Store, files: &Files, what: &Publish) -> Result<Optio
 }
 
 /// Puts the files into the store. Returns the root, and the generation of parts from before.
-async fn put(store: &Store, files: &Files, how: &How) -> Result<(Root, i64), Failure> {
+async fn put(store: &Store, files: &Files, what: &Publish) -> Result<(Root, i64), Failure> {
+    let how = &what.how;
     let generation = store.revision(key::PARTS_GENERATION).await?;
+    if what.repair {
+        return Ok((mend(store, files, how).await?, generation));
+    }
     let put = tokio::select! {
         put = transfer::put(&store.etcd, &store.parts, &files.0) => put,
-        () = attempt::interrupted() => return Err("nothing has changed: interrupted".to_owned().into()),
+        () = interrupted() => return Err("nothing has changed: interrupted".to_owned().into()),
     };
     let (root, Cost { parts, bytes }) = put.map_err(|error| format!("nothing has changed: {error}"))?;
     let (count, all) = (files.0.len(), files.0.values().map(Vec::len).sum::<usize>());
@@ -175,6 +185,24 @@ async fn put(store: &Store, files: &Files, how: &How) -> Result<(Root, i64), Fai
         counted(parts, "part")
     ));
     Ok((root, generation))
+}
+
+/// Reads all parts of these files that are in the store, and puts those that do not prove themselves again.
+async fn mend(store: &Store, files: &Files, how: &How) -> Result<Root, Failure> {
+    let mended = tokio::select! {
+        mended = transfer::mend(&store.etcd, &store.parts, &files.0) => mended,
+        () = interrupted() => return Err("nothing has changed: interrupted".to_owned().into()),
+    };
+    let (root, Cost { parts, .. }) = mended.map_err(|error| format!("nothing has changed: {error}"))?;
+    how.tell(&match parts {
+        0 => format!("root {}…: all of its parts were read in etcd, and are as they should be", short(&root)),
+        _ => format!(
+            "root {}…: {} had been changed in etcd, or removed: put there again",
+            short(&root),
+            counted(parts, "part")
+        ),
+    });
+    Ok(root)
 }
 
 /// Publishes for some nodes, watches them, and then for all, or nobody.
@@ -188,7 +216,10 @@ async fn staged(store: &Store, draft: Draft, current: &Record, what: &Publish) -
         )
         .into());
     }
-    let canary = Canary { root: draft.root.clone(), nodes: what.canary.clone() };
+    // Two releases are prepared, and the nodes are watched in between.
+    let longest = how.wait.saturating_mul(2).saturating_add(what.watch);
+    let until = now().saturating_add(u64::try_from(longest.as_millis()).unwrap_or(u64::MAX));
+    let canary = Canary { root: draft.root.clone(), nodes: what.canary.clone(), until: Some(until) };
     let first = Draft { root: current.root.clone(), canary: Some(canary), ..draft.clone() };
     let record = attempt::propose(store, first, how).await?;
     how.tell(&format!(

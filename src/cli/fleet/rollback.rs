@@ -4,14 +4,13 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::attempt::{self, Failure, How};
+use super::attempt::{self, Done, Failure, How};
 use super::place::{Place, Store, wait_for};
 use super::publish;
 use super::releases;
 use super::shown::{release, who};
 use crate::fleet::key;
 use crate::fleet::publisher::Draft;
-use crate::fleet::record::Record;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Rollback {
@@ -30,7 +29,7 @@ pub(super) fn rollback(what: &Rollback) -> Result<ExitCode, String> {
     publish::answer(done.map(Some), &what.how)
 }
 
-async fn back(store: &Store, what: &Rollback) -> Result<Record, Failure> {
+async fn back(store: &Store, what: &Rollback) -> Result<Done, Failure> {
     let how = &what.how;
     for _ in 0..ATTEMPTS {
         let parts = store.revision(key::PARTS_GENERATION).await?;
@@ -44,8 +43,7 @@ async fn back(store: &Store, what: &Rollback) -> Result<Record, Failure> {
             Err(failure) => return Err(failure),
             Ok(record) => {
                 how.tell(&format!("{} is the current one, with the files of release {}", release(&record), old.number));
-                attempt::settled(store, &record, how).await;
-                return Ok(record);
+                return Ok(attempt::settled(store, record, how).await);
             }
         }
     }

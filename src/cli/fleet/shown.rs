@@ -33,7 +33,9 @@ pub(super) fn release_json(record: &Record) -> Value {
         "by": record.by,
         "note": record.note,
         "root": record.root.0,
-        "canary": record.canary.as_ref().map(|canary| json!({ "root": canary.root.0, "nodes": canary.nodes })),
+        "canary": record.canary.as_ref().map(|canary| json!({
+            "root": canary.root.0, "nodes": canary.nodes, "until": canary.until.map(time),
+        })),
     })
 }
 

@@ -6,12 +6,13 @@ use clap::Args;
 
 use super::place::{Place, Store, wait_for};
 use super::releases;
+use super::shown::now;
 use crate::cli::answer::exit::FAILED;
 use crate::cli::answer::form::{self, Output};
 use crate::cli::answer::print::say;
 use crate::etcd::Member;
 use crate::fleet::key;
-use crate::fleet::record::Proposal;
+use crate::fleet::record::{Proposal, Record, Root};
 
 mod judged;
 mod seen;
@@ -69,16 +70,44 @@ async fn read(store: &Store, members: Vec<Member>) -> Result<Seen, (Vec<Member>,
             None => Vec::new(),
         };
         let drained = store.one(key::DRAINED).await?.value.unwrap_or_default();
-        let is_old = match &current {
-            Some(record) => releases::is_of_old_secret(store, &record.root).await?,
-            None => false,
+        let (is_of_old_secret, damage) = match &current {
+            Some(record) => whole(store, record).await,
+            None => (false, None),
         };
-        Ok((current, proposal, nodes, answers, drained, is_old))
+        let leader = store.leader().await;
+        let now = now();
+        Ok(Seen {
+            members: Vec::new(),
+            current,
+            proposal,
+            nodes,
+            answers,
+            drained,
+            is_of_old_secret,
+            damage,
+            leader,
+            now,
+        })
     };
     match rest.await {
-        Ok((current, proposal, nodes, answers, drained, is_of_old_secret)) => {
-            Ok(Seen { members, current, proposal, nodes, answers, drained, is_of_old_secret })
-        }
+        Ok(seen) => Ok(Seen { members, ..seen }),
         Err(error) => Err((members, error)),
+    }
+}
+
+/// Whether a release is sealed with a secret that is to be removed, and why it cannot be fetched.
+async fn whole(store: &Store, record: &Record) -> (bool, Option<String>) {
+    let read = async {
+        let is_of_old_secret = releases::is_of_old_secret(store, &record.root).await?;
+        let mut roots: Vec<&Root> = record.roots().collect();
+        roots.dedup();
+        for root in roots {
+            releases::files(store, root).await?;
+        }
+        Ok(is_of_old_secret)
+    };
+    match read.await {
+        Ok(is_of_old_secret) => (is_of_old_secret, None),
+        Err(damage) => (false, Some(damage)),
     }
 }

@@ -262,8 +262,11 @@ impl World {
             _ => Root(format!("{kind} {number}")),
         };
         let random = |world: &mut Self| format!("n{}", world.rng.usize(0..world.nodes));
-        let canary = (!is_last && self.rng.u32(0..4) == 0)
-            .then(|| Canary { root: root(self, "canary"), nodes: vec![random(self)] });
+        let canary = (!is_last && self.rng.u32(0..4) == 0).then(|| Canary {
+            root: root(self, "canary"),
+            nodes: vec![random(self)],
+            until: None,
+        });
         let root = root(self, "root");
         let without = if !is_last && self.rng.u32(0..4) == 0 { vec![random(self)] } else { Vec::new() };
         let roots = std::iter::once(&root).chain(canary.as_ref().map(|canary| &canary.root));

@@ -24,6 +24,7 @@ mod begins;
 mod changed;
 mod follows;
 mod proof;
+mod roles;
 mod tickets;
 mod users;
 
@@ -33,6 +34,8 @@ struct Scene {
     folder: TempDir,
     pki: Pki,
     backend: Backend,
+    /// More keys of [fleet].
+    keys: String,
     trusting: Arc<ClientConfig>,
 }
 
@@ -50,7 +53,14 @@ impl Scene {
     fn on(store: Etcd) -> Self {
         let pki = Pki::new();
         let trusting = Arc::new(trusting(&pki.ca(), Tls::V13));
-        let scene = Self { store, folder: TempDir::new().unwrap(), pki, backend: Backend::echo(), trusting };
+        let scene = Self {
+            store,
+            folder: TempDir::new().unwrap(),
+            pki,
+            backend: Backend::echo(),
+            keys: String::new(),
+            trusting,
+        };
         scene.write("fleet.key", &format!("{}\n", "0123456789abcdef".repeat(4)));
         scene.certificate("a.test");
         scene.configure("");
@@ -89,7 +99,8 @@ impl Scene {
         let urls = self.store.urls();
         let text = format!(
             "[fleet]\nnode = \"{name}\"\netcd = {urls:?}\nprefix = \"/tlsgate/test\"\nsecret_file = \"../fleet.key\"\n\
-             timeout = \"2s\"\n[state]\ndirectory = \"state\"\n[admin]\nlisten = \"unix:admin.sock\"\n{more}"
+             timeout = \"2s\"\n{}[state]\ndirectory = \"state\"\n[admin]\nlisten = \"unix:admin.sock\"\n{more}",
+            self.keys
         );
         self.write(&format!("{name}/fleet.toml"), &text);
         self.path(&format!("{name}/fleet.toml"))

@@ -16,6 +16,7 @@ mod documented;
 mod node;
 mod published;
 mod removed;
+mod repaired;
 mod rights;
 mod secret;
 mod staged;

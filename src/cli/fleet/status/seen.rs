@@ -16,4 +16,10 @@ pub(super) struct Seen {
     pub(super) drained: Drained,
     /// Whether the parts of the current release are sealed with a secret that is to be removed.
     pub(super) is_of_old_secret: bool,
+    /// Why the current release cannot be fetched. Its lists were read, and the files that they lead to were not.
+    pub(super) damage: Option<String>,
+    /// Who leads, or why that cannot be read.
+    pub(super) leader: Result<Option<String>, String>,
+    /// In milliseconds since 1970.
+    pub(super) now: u64,
 }

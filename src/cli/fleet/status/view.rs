@@ -12,14 +12,27 @@ use crate::fleet::drained::One;
 use crate::fleet::record::{Answer, Proposal, Registration};
 
 pub(super) fn text(seen: &Seen, faults: &[String]) -> String {
-    let mut text = members(&seen.members);
+    let mut text = String::new();
     // Writing to a String cannot fail.
+    for (name, node) in &seen.nodes {
+        let _ = writeln!(text, "node {}: {}", visible(name), visible(&served(node)));
+    }
+    // What else there is to say of it is a fault, and without a node nothing.
+    if let Ok(Some(leader)) = &seen.leader {
+        let _ = writeln!(text, "leader: {}", visible(leader));
+    }
+    if seen.nodes.is_empty() {
+        text.push_str("no node is connected\n");
+    }
+    text.push_str(&members(&seen.members));
     match &seen.current {
         Some(record) => {
             let _ = writeln!(text, "{}", release(record));
             if let Some(canary) = &record.canary {
                 let nodes = names(canary.nodes.iter().map(String::as_str));
-                let _ = writeln!(text, "  a canary: {nodes} alone serve what is new");
+                let until =
+                    canary.until.map_or_else(String::new, |until| format!(", until {} at the latest", time(until)));
+                let _ = writeln!(text, "  a canary: {nodes} alone serve what is new{until}");
             }
         }
         None => text.push_str("nothing was published yet\n"),
@@ -32,12 +45,6 @@ pub(super) fn text(seen: &Seen, faults: &[String]) -> String {
         for (name, state) in answers(seen, proposal) {
             let _ = writeln!(text, "  {}: {}", visible(name), visible(&state));
         }
-    }
-    for (name, node) in &seen.nodes {
-        let _ = writeln!(text, "node {}: {}", visible(name), visible(&served(node)));
-    }
-    if seen.nodes.is_empty() {
-        text.push_str("no node is connected\n");
     }
     for One { backend, server, since, by, .. } in seen.drained.all().filter(|one| one.is_drained) {
         let _ = writeln!(
@@ -131,6 +138,7 @@ pub(super) fn json(seen: &Seen, faults: &[String]) -> Value {
         "etcd": seen.members.iter().map(member).collect::<Vec<_>>(),
         "release": seen.current.as_ref().map(release_json),
         "proposal": proposal,
+        "leader": seen.leader.as_ref().ok(),
         "nodes": seen.nodes.iter().map(node).collect::<Vec<_>>(),
         "drained": drained.collect::<Vec<_>>(),
         "sealed_with_second_secret": seen.is_of_old_secret,

@@ -110,3 +110,23 @@ fn an_upgrade_in_place_begins_also_where_the_record_of_the_release_is_lost() {
     assert!(std::process::Command::new("kill").arg(&successor).status().unwrap().success());
     super::eventually("it ends", || fs::metadata(format!("/proc/{successor}")).is_err().then_some(()));
 }
+
+#[test]
+fn a_node_that_puts_its_release_back_relies_on_no_part_that_it_finds() {
+    let scene = Scene::new();
+    scene.publishes();
+    let node = scene.node("a");
+    node.is_connected();
+    let stored = scene.store.all();
+    let parts: Vec<_> = stored.iter().filter(|(key, _)| key.contains("/part/")).collect();
+    assert!(!parts.is_empty());
+    for (key, value) in parts {
+        let mut value = value.clone();
+        *value.last_mut().unwrap() ^= 1;
+        scene.store.put_bytes(key, &value);
+    }
+    scene.store.delete("/tlsgate/test/control/current");
+    node.proxy.log_line("it is put back");
+    let other = scene.node("b");
+    assert!(scene.serves(other.proxy.address("main"), "a.test"));
+}

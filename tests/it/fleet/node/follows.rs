@@ -105,11 +105,24 @@ fn a_node_that_comes_back_takes_what_was_published_meanwhile() {
 
 #[test]
 fn a_server_that_is_drained_on_all_nodes_is_drained() {
+    drained_and_back(false);
+}
+
+#[test]
+fn a_server_that_is_looked_up_is_drained_on_all_nodes_by_its_source() {
+    drained_and_back(true);
+}
+
+fn drained_and_back(is_looked_up: bool) {
     let scene = Scene::new();
+    let address = scene.backend.address;
+    let server = if is_looked_up { format!("dns:localhost:{}", address.port()) } else { address.to_string() };
+    let config = std::fs::read_to_string(scene.path("gate/tlsgate.toml")).unwrap();
+    scene.write("gate/tlsgate.toml", &config.replace(&address.to_string(), &server));
     scene.publishes();
     let node = scene.node("a");
-    let server = scene.backend.address.to_string();
     let state = || node.door().get("/api/v1/backends").json().to_string();
+    super::eventually("it is known", || state().contains(&address.to_string()).then_some(()));
     let fleet = |more: &[&str]| {
         let mut command = std::process::Command::new(crate::support::proxy::PROGRAM);
         command

@@ -1,4 +1,5 @@
-//! A node that is played: it takes part in the fleet by the real machine over real etcd, and builds and serves nothing.
+//! A node that is played: it takes part in the fleet, and in its lead, by the real machines over real etcd, and builds and serves
+//! nothing.
 
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
@@ -7,6 +8,7 @@ use std::time::Duration;
 
 use tlsgate::etcd::{Etcd, Settings};
 use tlsgate::fleet::drive::{Hands, drive};
+use tlsgate::fleet::leader::Leader;
 use tlsgate::fleet::node::{Identity, Node};
 use tlsgate::fleet::record::{Record, Root};
 use tlsgate::fleet::seal::Seal;
@@ -23,12 +25,16 @@ pub(super) enum Part {
     Refuses(String),
     /// Says nothing.
     Silent,
+    /// Is ready, and never done with serving it.
+    Stuck,
 }
 
 #[derive(Debug)]
 struct Shared {
     part: Part,
     is_connected: bool,
+    /// Whether somebody leads.
+    is_led: bool,
     serving: Option<Record>,
     drained: Vec<String>,
 }
@@ -47,14 +53,18 @@ impl Hands<Node> for Player {
     async fn build(&mut self, _: &Root) -> Result<(), String> {
         let part = self.0.lock().unwrap().part.clone();
         match part {
-            Part::Ready => Ok(()),
+            Part::Ready | Part::Stuck => Ok(()),
             Part::Refuses(reason) => Err(reason),
             Part::Silent => std::future::pending().await,
         }
     }
 
     async fn serve(&mut self, _: &Record) -> Result<(), String> {
-        Ok(())
+        let part = self.0.lock().unwrap().part.clone();
+        match part {
+            Part::Stuck => std::future::pending().await,
+            _ => Ok(()),
+        }
     }
 
     async fn forget(&mut self, _: &Root) {}
@@ -73,10 +83,34 @@ impl Hands<Node> for Player {
     }
 }
 
+/// The same node as a candidate for the lead.
+struct Candidate(Arc<Mutex<Shared>>);
+
+impl Hands<Leader> for Candidate {
+    async fn build(&mut self, _: &Root) -> Result<(), String> {
+        Ok(())
+    }
+
+    async fn serve(&mut self, _: &Record) -> Result<(), String> {
+        Ok(())
+    }
+
+    async fn forget(&mut self, _: &Root) {}
+
+    async fn restore(&mut self, _: &Record) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn seen(&mut self, leader: &mut Leader, _: Option<&str>) -> bool {
+        self.0.lock().unwrap().is_led = leader.leading().is_some() && leader.ring().is_some();
+        true
+    }
+}
+
 impl Played {
-    /// Returns when it is registered.
+    /// Returns when it is registered, and somebody leads.
     pub(super) fn new(fleet: &Fleet, name: &str, part: Part) -> Self {
-        let shared = Shared { part, is_connected: false, serving: None, drained: Vec::new() };
+        let shared = Shared { part, is_connected: false, is_led: false, serving: None, drained: Vec::new() };
         let (shared, stop) = (Arc::new(Mutex::new(shared)), Arc::new(Notify::new()));
         let settings = Settings {
             endpoints: fleet.store.urls(),
@@ -94,17 +128,30 @@ impl Played {
         let seal = Arc::new(Seal::new(&secrets).unwrap());
         let identity = Identity { name: name.into(), machine: format!("machine of {name}"), process: "played".into() };
         let (mut player, stopped) = (Player(Arc::clone(&shared)), Arc::clone(&stop));
+        let mut candidate = Candidate(Arc::clone(&shared));
         let (end, ended) = channel();
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
                 let etcd = Etcd::new(&settings).unwrap();
-                drive(&mut Node::new(seal, identity, None), &etcd, &mut player, stopped.notified()).await;
+                let mut leader = Leader::new(Arc::clone(&seal), identity.name.clone(), None, || Some("played".into()));
+                let (is_over, over) = tokio::sync::oneshot::channel::<()>();
+                let node = async {
+                    drive(&mut Node::new(seal, identity, None), &etcd, &mut player, stopped.notified()).await;
+                    drop(is_over);
+                };
+                let over = async {
+                    let _ = over.await;
+                };
+                tokio::join!(node, drive(&mut leader, &etcd, &mut candidate, over));
             });
             drop(end);
         });
         let played = Self { shared, stop, thread: Some(thread), ended };
-        eventually("it is registered", || played.shared.lock().unwrap().is_connected.then_some(()));
+        eventually("it is registered, and somebody leads", || {
+            let shared = played.shared.lock().unwrap();
+            (shared.is_connected && shared.is_led).then_some(())
+        });
         played
     }
 

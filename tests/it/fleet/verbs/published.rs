@@ -52,6 +52,8 @@ fn what_one_node_refuses_changes_nothing_and_is_answered_with_its_name() {
     assert_eq!(fleet.publish(), 1);
     nodes.iter().for_each(|node| eventually("it serves", || (node.serves() == Some(1)).then_some(())));
     assert!(fleet.does(&["status", "--expect", "n0", "n1"]).contains("node n1: release 1"));
+    let leader = fleet.json(&["status"])["leader"].clone();
+    assert!(leader == "n0" || leader == "n1", "{leader}");
     nodes[1].plays(Part::Refuses("tlsgate.toml: line 3: the port is in use".into()));
     fleet.configure("max_connections = 5");
     let before = fleet.store.all();
@@ -92,7 +94,7 @@ fn a_publish_that_is_interrupted_or_too_late_changes_nothing_and_others_are_told
     assert_eq!(output.status.code(), Some(1));
     assert!(error.contains("interrupted: release 1 is withdrawn, and nothing has changed"), "{error}");
     assert!(String::from_utf8(output.stdout).unwrap().contains("release 1 is proposed; waiting for n0"));
-    assert!(fleet.keys("control/").is_empty());
+    assert_eq!(fleet.keys("control/"), ["control/leader", "control/tickets"]);
 }
 
 #[test]
@@ -103,7 +105,7 @@ fn a_server_that_is_drained_is_out_of_rotation_on_every_node() {
     fleet.publish();
     let error = fleet.refuses(&["drain", "nowhere/192.0.2.77:389"]);
     assert!(error.contains("found no backend \"nowhere\" in release 1, expected one of directory"), "{error}");
-    assert!(fleet.does(&["drain", "directory/192.0.2.77:389"]).contains("is out of rotation on every node"));
+    assert!(fleet.does(&["drain", "directory/192.0.2.77:389"]).contains("will be out of rotation on every node"));
     eventually("the node knows", || (node.drained() == ["directory/192.0.2.77:389"]).then_some(()));
     assert!(fleet.does(&["drain", "directory/192.0.2.77:389"]).contains("was out of rotation already"));
     assert_eq!(fleet.json(&["status"])["drained"][0]["server"], "192.0.2.77:389");
@@ -115,4 +117,42 @@ fn a_server_that_is_drained_is_out_of_rotation_on_every_node() {
     let unknown = fleet.run(&["drain", "directory/192.0.2.78:389"]);
     assert!(unknown.status.success());
     assert!(String::from_utf8(unknown.stderr).unwrap().contains("warning: backend \"directory\" has no server"));
+}
+
+#[test]
+fn a_release_that_a_node_does_not_serve_yet_counts_and_the_exit_code_says_so() {
+    let fleet = Fleet::new();
+    let _nodes = [Played::new(&fleet, "n0", Part::Ready), Played::new(&fleet, "n1", Part::Stuck)];
+    let output = fleet.run(&["publish", "-c", "gate/tlsgate.toml", "--format", "json"]);
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(3), "{}", shown(&output));
+    assert_eq!((&answer["published"], &answer["behind"]), (&true.into(), &serde_json::json!(["n1"])));
+    let output = fleet.run(&["rollback", "1", "--without", "n1"]);
+    assert_eq!(output.status.code(), Some(0), "it is not waited for: {}", shown(&output));
+}
+
+#[test]
+fn that_nobody_leads_is_a_fault() {
+    let fleet = Fleet::new();
+    fleet.publish();
+    let node = Played::new(&fleet, "n0", Part::Ready);
+    eventually("it serves", || (node.serves() == Some(1)).then_some(()));
+    fleet.does(&["status"]);
+    // What no candidate can open, and what goes with nobody's lease.
+    let status = || fleet.run(&["status", "--format", "json"]);
+    fleet.store.put_bytes("/tlsgate/test/control/leader", b"x");
+    eventually("somebody leads again", || status().status.success().then_some(()));
+    // A leader that is gone, and nobody may take its place.
+    let alone = Fleet::new();
+    fs::copy(fleet.path("fleet.key"), alone.path("fleet.key")).unwrap();
+    for key in ["control/current", "node/n0"] {
+        let key = format!("/tlsgate/test/{key}");
+        alone.store.put_bytes(&key, &fleet.store.all()[&key]);
+    }
+    let output = alone.run(&["status"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.code() == Some(1) && text.contains("fault: nobody leads, expected one of"), "{text}");
+    assert!(text.starts_with("node n0: release 1 of"), "{text}");
+    let damaged = "fault: release 1: found 1 of its parts missing";
+    assert!(text.contains(damaged), "{text}");
 }

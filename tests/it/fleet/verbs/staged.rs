@@ -1,5 +1,8 @@
 //! Canaries: some nodes serve a release first.
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
 use super::node::{Part, Played};
 use super::*;
 use crate::support::procfs::eventually;
@@ -43,4 +46,32 @@ fn a_canary_that_dies_brings_all_back() {
     assert!(error.contains("canary: node \"n0\" is gone; release 3 has the files of release 1 again"), "{error}");
     serves(&other, 3);
     assert!(fleet.does(&["diff", "1", "3"]).contains("the same files"));
+}
+
+#[test]
+fn a_publisher_whose_terminal_is_closed_brings_all_back_and_one_that_is_killed_leaves_a_time() {
+    let fleet = Fleet::new();
+    let [canary, _other] = ["n0", "n1"].map(|name| Played::new(&fleet, name, Part::Ready));
+    fleet.publish();
+    fleet.configure("max_connections = 5");
+    let start = || fleet.start(&["publish", "-c", "gate/tlsgate.toml", "--canary", "n0", "--for", "1h"]);
+    let publish = start();
+    serves(&canary, 2);
+    // It is watched from a moment after that on.
+    eventually("it is watched", || {
+        let until = &fleet.json(&["status"])["release"]["canary"]["until"];
+        until.is_string().then_some(())
+    });
+    kill(Pid::from_raw(i32::try_from(publish.id()).unwrap()), Signal::SIGHUP).unwrap();
+    let output = publish.wait_with_output().unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert!(error.contains("canary: interrupted; release 3 has the files of release 1 again"), "{error}");
+    serves(&canary, 3);
+    let mut publish = start();
+    serves(&canary, 4);
+    publish.kill().unwrap();
+    publish.wait().unwrap();
+    let status = fleet.does(&["status"]);
+    assert!(status.contains("a canary: n0 alone serve what is new, until 2"), "{status}");
 }

@@ -14,7 +14,7 @@ use tlsgate::fleet::node::{Identity, Node};
 use tlsgate::fleet::part::{PartName, Parts};
 use tlsgate::fleet::record::{Record, Root};
 use tlsgate::fleet::seal::Seal;
-use tlsgate::fleet::{transfer, tree};
+use tlsgate::fleet::{secret, transfer, tree};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
@@ -55,10 +55,12 @@ impl Crowd {
             user: None,
             timeout: Duration::from_secs(10),
         };
-        let secret: Vec<u8> = [0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef].repeat(4);
+        let text = std::fs::read_to_string(scene.path("fleet.key")).unwrap();
+        let secret = secret::of_fleet(&secret::parse(&text).unwrap()[0], &settings.prefix).unwrap();
+        let secret = secret.as_slice();
         let means = Arc::new(Means {
-            seal: Arc::new(Seal::new(&[&secret]).unwrap()),
-            parts: Parts::new(&[&secret]).unwrap(),
+            seal: Arc::new(Seal::new(&[secret]).unwrap()),
+            parts: Parts::new(&[secret]).unwrap(),
             known: Mutex::default(),
             missing: tokio::sync::Mutex::default(),
         });
@@ -72,8 +74,11 @@ impl Crowd {
             // As if each had its own order.
             settings.endpoints.rotate_left(number % 3);
             let etcd = Etcd::new(&settings).unwrap();
-            let (name, machine) = (format!("simulated{number}"), format!("machine {number}"));
-            let identity = Identity { name, machine, process: String::new() };
+            let identity = Identity {
+                name: format!("simulated{number}"),
+                machine: format!("machine {number}"),
+                process: format!("process {number}"),
+            };
             let leader = Leader::new(Arc::clone(&means.seal), identity.name.clone(), None, || None);
             let node = Node::new(Arc::clone(&means.seal), identity, None);
             let player = Player { etcd: etcd.clone(), means: Arc::clone(&means), shown };
