@@ -19,10 +19,10 @@ use crate::config::validate::runtime::Runtime;
 use crate::reload::control::{Command, Control, Status};
 use crate::sandbox::plan::Plan;
 use crate::snapshot::{Built, Current, Snapshot};
-use crate::tls::certificate::store::Trust;
 use crate::warning::{self, Warning};
 
 pub mod build;
+mod cause;
 mod changes;
 pub mod control;
 mod difference;
@@ -35,26 +35,13 @@ mod summary;
 pub mod watch;
 
 use build::{Basis, Origin, Ready, Release};
+pub use cause::Cause;
 use held::All;
 use job::{Job, LeftBehind};
 use report::Report;
 use sockets::Sockets;
 use summary::Change;
 use watch::interests::Interests;
-
-/// What caused a reload. A later one in this order takes precedence.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Cause {
-    /// A file has changed.
-    Change,
-    /// The periodic read, which also finds changes that were not noticed.
-    Reread,
-    Signal,
-    /// A command, whose sender waits for the report.
-    Command,
-    /// A release of the fleet, which was built before.
-    Release,
-}
 
 /// What is read and built for.
 #[derive(Debug, Clone)]
@@ -375,28 +362,6 @@ impl<S: Sockets> Reloader<S> {
             self.held.all_stale();
         }
         changes
-    }
-}
-
-impl Cause {
-    /// Whether files that seem unchanged are read. A change event is frequent and must be cheap; the other causes must also
-    /// find what time stamps hide.
-    fn trust(self) -> Trust {
-        match self {
-            Self::Change => Trust::Stamps,
-            Self::Reread | Self::Signal | Self::Command | Self::Release => Trust::Bytes,
-        }
-    }
-
-    /// For the log.
-    fn words(self) -> &'static str {
-        match self {
-            Self::Change => "a file has changed",
-            Self::Reread => "read again",
-            Self::Signal => "SIGHUP",
-            Self::Command => "asked to",
-            Self::Release => "a release of the fleet",
-        }
     }
 }
 
