@@ -6,6 +6,7 @@ use super::*;
 use crate::files::progress;
 use crate::net::address::Address;
 use crate::reload::releases::Holding;
+use crate::tls::certificate::store::Trust;
 
 /// Sockets that only count.
 #[derive(Default)]
