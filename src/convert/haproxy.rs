@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::disk::Disk;
 use super::job::{Job, Said};
-use super::list::List;
+use super::list::{Line, List};
 use globals::Globals;
 use lines::Section;
 
@@ -35,6 +35,9 @@ pub(super) fn job(text: &str, folder: &Path, disk: &dyn Disk, list: &mut List) -
             "resolvers" => resolvers(section, &mut job, list),
             kind => list.lost(&section.line, format!("{kind} {}", section.name), "tlsgate has no such section"),
         }
+    }
+    if !text.trim().is_empty() && !sections.iter().any(|section| matches!(&*section.kind, "frontend" | "listen")) {
+        list.lost(&Line::new(1), "", "there is no \"frontend\" and no \"listen\" section");
     }
     let sections = inherited::whole(&sections, list);
     // Frontends refer to backends that may follow them.

@@ -121,3 +121,14 @@ fn many_defaults_each_of_the_one_before_end_in_the_list_too() {
     let Converted { left, .. } = converted(&format!("{}defaults d0\n{defaults}{backends}", frontend(&[])));
     assert!(left.iter().any(|left| left.why.contains("too long together")), "{:?}", left.last());
 }
+
+#[test]
+fn a_file_without_anything_that_listens_says_so() {
+    for text in
+        ["defaults\n  mode tcp\n  timeout client 5s\n", "global\n  maxconn 5\nbackend b\n  server s 127.0.0.1:80\n"]
+    {
+        let Converted { text: written, left } = converted(text);
+        assert!(written.is_empty() && left.iter().any(|left| left.why.contains("\"frontend\"")), "{left:?}");
+    }
+    assert!(converted(" \n").left.is_empty());
+}
