@@ -87,7 +87,7 @@ pub(super) fn is_readable(socket: &impl AsFd) -> bool {
     !matches!(poll(&mut fds, Some(&at_once)), Ok(0))
 }
 
-/// A listening, non-blocking socket, to which nobody can connect until [`suspend`] is undone. An IPv6 address accepts only
+/// A listening, non-blocking socket, to which nobody can connect until `suspend` is undone. An IPv6 address accepts only
 /// IPv6, so that `0.0.0.0` and `[::]` can be used together on one port.
 pub fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;

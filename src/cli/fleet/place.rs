@@ -21,7 +21,7 @@ use crate::member::secrets;
 /// The file of every verb.
 #[derive(Debug, Args)]
 pub(super) struct Place {
-    /// The file that `run --fleet` takes, of which [fleet] counts.
+    /// The file that `run --fleet` takes, of which `[fleet]` counts.
     #[arg(long, value_name = "FILE", default_value = "fleet.toml")]
     fleet: PathBuf,
 }
