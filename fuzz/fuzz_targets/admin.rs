@@ -109,7 +109,7 @@ fn started() -> SocketAddr {
     let first = Ready::first(config.clone()).expect("a state");
     let mut reloader = Reloader::start(Origin::Program, first, |_| Nowhere).expect("a state");
     let (control, mut commands) = reloader.control();
-    let keeper = Keeper::start(Arc::default(), Default::default(), None).expect("a thread");
+    let keeper = Keeper::start(Arc::default(), Default::default(), None, None).expect("a thread");
     let lists = Lists::start(Arc::default(), mpsc::channel(1).0).expect("a thread");
     let listening = |_, endpoint: &tlsgate::net::endpoint::Endpoint| {
         Ok(vec![Listening::bind(endpoint.address().expect("an address"), 0o600)?])
