@@ -82,7 +82,8 @@ impl Monitor {
         self.0.process.lock().unwrap_or_else(PoisonError::into_inner).id()
     }
 
-    /// A listening socket, to which nobody can connect until it is resumed. A Unix socket gets the permissions `mode`, and belongs to the user of the start. Blocks until
+    /// A listening socket, to which nobody can connect until it is resumed. A Unix socket gets the permissions `mode`, and
+    /// belongs to the user of the start. Blocks until
     /// the monitor has answered, which may wait for a file system: at most some seconds.
     pub fn bind(&self, address: &Address, mode: u32) -> io::Result<Handed> {
         let request = Request::Bind { address: address.clone(), mode };

@@ -20,6 +20,8 @@ fn only_addresses_that_the_configuration_names_are_bound() {
     let free = free.to_string();
     let scene = Scene::new(&["127.0.0.1:0"], addresses(&["127.0.0.1:0"]));
     let bound = TcpListener::from(scene.monitor.bind(&at("127.0.0.1:0"), 0).unwrap().socket);
+    // Nobody gets in before the process that has asked for it says so.
+    socket2::SockRef::from(&bound).detach_filter().unwrap();
     let mut client = TcpStream::connect(bound.local_addr().unwrap()).unwrap();
     bound.set_nonblocking(false).unwrap();
     client.write_all(b"x").unwrap();
