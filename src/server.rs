@@ -147,13 +147,11 @@ impl Server {
         // Opened before certificates are loaded: a health check that comes early is answered "not ready" instead of
         // refused.
         let admin = open_admin(&config, (&mut inherited, &activated), monitor.as_ref(), counted)?;
-        let (alive, all_ended) = mpsc::channel(1);
+        let ((alive, all_ended), (nudge, nudged)) = (mpsc::channel(1), mpsc::channel(1));
         // Opened before `Descriptors::new` counts the descriptors that this process has open.
         let upkeep = Upkeep::start().map_err(StartError::Worker)?;
-        let (nudge, nudged) = mpsc::channel(1);
         let watch = Watch::new(nudge.clone());
-        let first = reading(signals, || tidied(config))?.map_err(StartError::Config)?;
-        let tokens = Tokens::default();
+        let (first, tokens) = (reading(signals, || tidied(config))?.map_err(StartError::Config)?, Tokens::default());
         let places = Places { challenges: Arc::clone(first.built.snapshot.challenges()), tokens: tokens.clone() };
         let (share, others) = joining.as_ref().map(|_| share::pair()).unzip();
         let kept = keepers(&first.built.snapshot, tokens.clone(), (monitor.clone(), share), nudge);
@@ -162,8 +160,7 @@ impl Server {
             let (counted, pressure) = (Arc::clone(&metrics), Arc::clone(&pressure));
             let shared = shared(current, &workers, (log, counted, pressure), (heartbeats, Arc::clone(&live)), alive);
             let (handles, inherited) = (workers.handles.clone(), (inherited, activated));
-            let descriptors = Descriptors::new(handles.len());
-            Sockets::new(handles, shared, inherited, descriptors, tokens, monitor.clone())
+            Sockets::new(handles, shared, inherited, Descriptors::new(workers.handles.len()), tokens, monitor.clone())
         })
         .map_err(StartError::Config)?
         .confined(confined);

@@ -96,14 +96,15 @@ pub(super) fn run(from: From) -> ExitCode {
         Err(error) => return failed(&from, &error),
     };
     let started = Server::start(origin, config, joining, (monitor, activated, confined), &mut signals);
-    let ended = started.map(|server| {
-        sandbox::warn_of_root();
-        server.run_until_signalled(signals)
-    });
-    match ended {
-        Ok(Ended::Orderly) => ExitCode::SUCCESS,
-        Ok(Ended::DeadlinePassed) => CUT.into(),
-        Err(error) => failed(&from, &error),
+    started.map_or_else(|error| failed(&from, &error), |server| served(server, signals))
+}
+
+/// Serves until a signal ends it.
+fn served(server: Server, signals: Signals) -> ExitCode {
+    sandbox::warn_of_root();
+    match server.run_until_signalled(signals) {
+        Ended::Orderly => ExitCode::SUCCESS,
+        Ended::DeadlinePassed => CUT.into(),
     }
 }
 

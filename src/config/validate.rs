@@ -100,11 +100,7 @@ pub fn validate(file: File, folders: Folders<'_>) -> Result<Config, Vec<ConfigEr
     let backends = backends.into_iter().filter_map(|one| backend::validated(one, home, &policies, &mut errors));
     let backends: Vec<Backend> = backends.collect();
     if listeners.is_empty() {
-        errors.push(ConfigError {
-            path: String::new(),
-            position: None,
-            message: "no listener (expected at least one [[listener]])".into(),
-        });
+        errors.push(no_listener());
     }
     let resolver = Arc::new(resolver::validated(resolver, &mut errors));
     let of_process = folders.of(process.sandbox.at);
@@ -150,6 +146,11 @@ pub fn validate(file: File, folders: Folders<'_>) -> Result<Config, Vec<ConfigEr
         warnings,
         fleet: None,
     })
+}
+
+fn no_listener() -> ConfigError {
+    let message = "no listener (expected at least one [[listener]])".into();
+    ConfigError { path: String::new(), position: None, message }
 }
 
 /// Who uses which policy.

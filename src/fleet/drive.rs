@@ -4,7 +4,7 @@
 //!
 //! Must not know: which machine it is, what a release contains.
 
-use std::future::{Future, pending};
+use std::future::{Future, pending, ready};
 use std::pin::{Pin, pin};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -21,19 +21,28 @@ mod renewal;
 use link::{Event, Link};
 pub use renewal::TTL;
 
-/// What the machine wants done outside the store.
+/// What the machine wants done outside the store. Only a node wants releases built, served, forgotten and put back: for all others
+/// there is nothing to do.
 pub trait Hands<M: Machine>: Send {
     /// Fetches this release, verifies it, builds it and binds its addresses, without serving it; or why not.
-    fn build(&mut self, root: &Root) -> impl Future<Output = Result<(), String>> + Send;
+    fn build(&mut self, _root: &Root) -> impl Future<Output = Result<(), String>> + Send {
+        ready(Ok(()))
+    }
 
     /// Keeps this record and serves what was built for it. `Err`: what was built cannot be served any more.
-    fn serve(&mut self, record: &Record) -> impl Future<Output = Result<(), String>> + Send;
+    fn serve(&mut self, _record: &Record) -> impl Future<Output = Result<(), String>> + Send {
+        ready(Ok(()))
+    }
 
     /// Lets go of what was built.
-    fn forget(&mut self, root: &Root) -> impl Future<Output = ()> + Send;
+    fn forget(&mut self, _root: &Root) -> impl Future<Output = ()> + Send {
+        ready(())
+    }
 
     /// Puts the parts of this release into the store if they are missing.
-    fn restore(&mut self, record: &Record) -> impl Future<Output = Result<(), String>> + Send;
+    fn restore(&mut self, _record: &Record) -> impl Future<Output = Result<(), String>> + Send {
+        ready(Ok(()))
+    }
 
     /// Waits until the machine has something to do for a reason that lies outside the store. If the future is dropped, nothing is
     /// lost.

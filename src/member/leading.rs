@@ -12,7 +12,6 @@ use tokio::time::{Duration, sleep};
 use crate::etcd::Etcd;
 use crate::fleet::drive::{Hands, drive};
 use crate::fleet::leader::Leader;
-use crate::fleet::record::{Record, Root};
 use crate::fleet::seal::Seal;
 use crate::fleet::store::Revision;
 use crate::fleet::tickets::Ring;
@@ -114,20 +113,6 @@ struct Own<'a> {
 }
 
 impl Hands<Leader> for Own<'_> {
-    async fn build(&mut self, _root: &Root) -> Result<(), String> {
-        Ok(())
-    }
-
-    async fn serve(&mut self, _record: &Record) -> Result<(), String> {
-        Ok(())
-    }
-
-    async fn forget(&mut self, _root: &Root) {}
-
-    async fn restore(&mut self, _record: &Record) -> Result<(), String> {
-        Ok(())
-    }
-
     fn seen(&mut self, machine: &mut Leader, trouble: Option<&str>) -> bool {
         let fence = machine.fence();
         self.fence.send_if_modified(|known| {

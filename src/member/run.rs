@@ -15,6 +15,7 @@ use crate::acme::share::Others;
 use crate::config::validate::fleet::Fleet;
 use crate::etcd::Etcd;
 use crate::files;
+use crate::fleet::drained::Drained;
 use crate::fleet::drive::drive;
 use crate::fleet::node::{Identity, Node};
 use crate::fleet::record::Record;
@@ -117,27 +118,8 @@ async fn take_part(
     let drained = house.drained(&means.secrets);
     let node = Node::new(Arc::clone(&means.secrets.seal), identity, Some(task.serving.clone()));
     let mut node = node.with_drained(drained.clone());
-    let (spoils, spoiled) = mpsc::unbounded_channel();
     let retry = Arc::new(AtomicBool::new(false));
-    let mut hands = Own {
-        state: state.value.clone(),
-        house,
-        secrets: means.secrets.clone(),
-        etcd: etcd.clone(),
-        node: fleet.node.clone(),
-        control: task.control.clone(),
-        board: task.board.clone(),
-        serving: task.serving.clone(),
-        before: None,
-        built: BTreeSet::new(),
-        spoils,
-        spoiled,
-        drained,
-        drains: std::mem::take(&mut task.drains),
-        forgetful: None,
-        known: (None, None),
-        retry: Arc::clone(&retry),
-    };
+    let mut hands = hands(task, &means, (&etcd, house, &state.value), (drained, &retry));
     let candidate = Candidate {
         house: Arc::clone(&hands.house),
         seal: Arc::clone(&means.secrets.seal),
@@ -176,6 +158,35 @@ async fn take_part(
     }
     task.board.note(|status| status.connected = false);
     goes_on
+}
+
+/// What the node does things with.
+fn hands(
+    task: &mut Task,
+    means: &Means,
+    (etcd, house, state): (&Etcd, Arc<House>, &Path),
+    (drained, retry): (Drained, &Arc<AtomicBool>),
+) -> Own {
+    let (spoils, spoiled) = mpsc::unbounded_channel();
+    Own {
+        state: state.to_owned(),
+        house,
+        secrets: means.secrets.clone(),
+        etcd: etcd.clone(),
+        node: means.fleet.node.clone(),
+        control: task.control.clone(),
+        board: task.board.clone(),
+        serving: task.serving.clone(),
+        before: None,
+        built: BTreeSet::new(),
+        spoils,
+        spoiled,
+        drained,
+        drains: std::mem::take(&mut task.drains),
+        forgetful: None,
+        known: (None, None),
+        retry: Arc::clone(retry),
+    }
 }
 
 /// Keeps which release is served. Only now: what a process cannot serve, the next one must not start from.

@@ -16,7 +16,7 @@ use crate::cli::answer::print::{complain, say};
 use crate::fleet::drive::{Hands, drive};
 use crate::fleet::key;
 use crate::fleet::publisher::{Draft, End, Publisher, Reason};
-use crate::fleet::record::{Proposal, Record, Registration, Root};
+use crate::fleet::record::{Proposal, Record, Registration};
 
 /// How a release is published, whatever it contains.
 #[derive(Debug, Clone, Args)]
@@ -135,20 +135,6 @@ struct Watcher<'h> {
 }
 
 impl Hands<Publisher> for Watcher<'_> {
-    async fn build(&mut self, _root: &Root) -> Result<(), String> {
-        Ok(())
-    }
-
-    async fn serve(&mut self, _record: &Record) -> Result<(), String> {
-        Ok(())
-    }
-
-    async fn forget(&mut self, _root: &Root) {}
-
-    async fn restore(&mut self, _record: &Record) -> Result<(), String> {
-        Ok(())
-    }
-
     fn seen(&mut self, publisher: &mut Publisher, trouble: Option<&str>) -> bool {
         if let Some(trouble) = trouble {
             if self.trouble.as_deref() != Some(trouble) {

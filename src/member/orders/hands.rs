@@ -11,7 +11,6 @@ use crate::acme::share::{Others, Role};
 use crate::fleet::drive::Hands;
 use crate::fleet::mirror::Mirror;
 use crate::fleet::mirror::item::{Content, LARGEST};
-use crate::fleet::record::{Record, Root};
 use crate::member::leading::{Fence, Leading};
 use crate::member::orders::asked::Asked;
 use crate::member::orders::disk::{Disk, path_of};
@@ -148,20 +147,6 @@ fn proper(content: Content) -> Result<Content, String> {
 }
 
 impl Hands<Mirror> for Own<'_> {
-    async fn build(&mut self, _root: &Root) -> Result<(), String> {
-        Ok(())
-    }
-
-    async fn serve(&mut self, _record: &Record) -> Result<(), String> {
-        Ok(())
-    }
-
-    async fn forget(&mut self, _root: &Root) {}
-
-    async fn restore(&mut self, _record: &Record) -> Result<(), String> {
-        Ok(())
-    }
-
     async fn woken(&mut self) {
         tokio::select! {
             Some(request) = self.others.requests.recv() => self.asked.take(request),

@@ -101,20 +101,6 @@ fn seal() -> Arc<Seal> {
 struct Watching;
 
 impl Hands<Publisher> for Watching {
-    async fn build(&mut self, _: &Root) -> Result<(), String> {
-        Ok(())
-    }
-
-    async fn serve(&mut self, _: &Record) -> Result<(), String> {
-        Ok(())
-    }
-
-    async fn forget(&mut self, _: &Root) {}
-
-    async fn restore(&mut self, _: &Record) -> Result<(), String> {
-        Ok(())
-    }
-
     fn seen(&mut self, publisher: &mut Publisher, _: Option<&str>) -> bool {
         publisher.end().is_none()
     }

@@ -87,20 +87,6 @@ impl Hands<Node> for Player {
 struct Candidate(Arc<Mutex<Shared>>);
 
 impl Hands<Leader> for Candidate {
-    async fn build(&mut self, _: &Root) -> Result<(), String> {
-        Ok(())
-    }
-
-    async fn serve(&mut self, _: &Record) -> Result<(), String> {
-        Ok(())
-    }
-
-    async fn forget(&mut self, _: &Root) {}
-
-    async fn restore(&mut self, _: &Record) -> Result<(), String> {
-        Ok(())
-    }
-
     fn seen(&mut self, leader: &mut Leader, _: Option<&str>) -> bool {
         self.0.lock().unwrap().is_led = leader.leading().is_some() && leader.ring().is_some();
         true

@@ -190,20 +190,6 @@ impl Hands<Node> for Player {
 struct Idle;
 
 impl Hands<Leader> for Idle {
-    async fn build(&mut self, _: &Root) -> Result<(), String> {
-        Ok(())
-    }
-
-    async fn serve(&mut self, _: &Record) -> Result<(), String> {
-        Ok(())
-    }
-
-    async fn forget(&mut self, _: &Root) {}
-
-    async fn restore(&mut self, _: &Record) -> Result<(), String> {
-        Ok(())
-    }
-
     fn seen(&mut self, _: &mut Leader, _: Option<&str>) -> bool {
         true
     }
