@@ -30,8 +30,10 @@ pub struct Leader {
 #[derive(Debug)]
 struct Session {
     lease: Lease,
-    /// `None`: to be read.
-    view: Option<View>,
+    view: View,
+    /// This node has written since: the view is to be read again. Until then it counts, since whatever is written upon it
+    /// requires that it is right.
+    is_stale: bool,
 }
 
 #[derive(Debug, Default)]
@@ -54,31 +56,32 @@ impl Leader {
     /// What a transaction requires so that it is made by the leader alone; `None` on a node that does not lead.
     pub fn fence(&self) -> Option<(String, Revision)> {
         let session = self.session.as_ref()?;
-        let seen = &session.view.as_ref()?.leader;
+        let seen = &session.view.leader;
         let holds = is_held(seen) && seen.good()?.session == session.lease;
         holds.then(|| (key::LEADER.to_owned(), seen.revision))
     }
 
     /// Who leads, as far as this node has seen.
     pub fn leading(&self) -> Option<&str> {
-        let view = self.session.as_ref()?.view.as_ref()?;
+        let view = &self.session.as_ref()?.view;
         view.leader.good().map(|leading| leading.node.as_str())
     }
 
     /// Why this node cannot see who leads, or which keys there are.
     pub fn trouble(&self) -> Option<String> {
-        let view = self.session.as_ref()?.view.as_ref()?;
+        let view = &self.session.as_ref()?.view;
         let of = |key: &str, error: Option<&_>| error.map(|error: &super::seal::SealError| format!("{key}: {error}"));
         of(key::LEADER, view.leader.error()).or_else(|| of(key::TICKETS, view.tickets.error()))
     }
 
     fn decide(&self, now: u64) -> Option<Action> {
         let Some(session) = &self.session else { return Some(Action::Connect) };
-        let Some(view) = &session.view else { return Some(Action::Read) };
+        let leader = &session.view.leader;
         match self.fence() {
-            Some(fence) => self.keep_tickets(view, fence, now),
-            None if is_held(&view.leader) => None,
-            None => self.stand(session.lease, view.leader.revision),
+            _ if session.is_stale => Some(Action::Read),
+            Some(fence) => self.keep_tickets(&session.view, fence, now),
+            None if is_held(leader) => None,
+            None => self.stand(session.lease, leader.revision),
         }
     }
 
@@ -136,12 +139,12 @@ impl Machine for Leader {
 
     fn connected(&mut self, lease: Lease, entries: Vec<Entry>) {
         self.is_doing = false;
-        self.session = Some(Session { lease, view: Some(View::default()) });
+        self.session = Some(Session { lease, view: View::default(), is_stale: false });
         entries.into_iter().for_each(|entry| self.changed(entry));
     }
 
     fn changed(&mut self, entry: Entry) {
-        let Some(view) = self.session.as_mut().and_then(|session| session.view.as_mut()) else { return };
+        let Some(Session { view, .. }) = &mut self.session else { return };
         match entry.key.as_str() {
             key::LEADER => view.leader = Seen::new(&self.seal, &entry),
             key::TICKETS => {
@@ -166,7 +169,7 @@ impl Machine for Leader {
         self.is_doing = false;
         // Whatever has become of it: what is there now decides.
         if let Some(session) = &mut self.session {
-            session.view = None;
+            session.is_stale = true;
         }
     }
 

@@ -185,7 +185,12 @@ impl World {
                 }
             }
             Event::Notice { host, life, session, entries } => {
-                if self.is_current(host, life, session) && !self.hosts[host].is_cut {
+                if !self.is_current(host, life, session) {
+                    // Nobody waits for it any more.
+                } else if self.hosts[host].is_cut {
+                    // It was under way when the line broke: the watch ends, as one that misses anything does.
+                    self.hosts[host].has_missed = true;
+                } else {
                     let process = self.hosts[host].process.as_mut().unwrap().machine();
                     entries.into_iter().for_each(|entry| process.changed(entry));
                     self.step(host);

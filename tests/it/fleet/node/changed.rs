@@ -20,10 +20,16 @@ fn a_reload_takes_what_the_machine_has_of_its_own() {
         (connected && std::net::TcpStream::connect(before).is_err()).then_some(())
     });
     assert!(scene.serves(free, "a.test"));
-    // An error says in which file it is, and changes nothing.
-    scene.machine("a", "[listen]\nother = \"127.0.0.1:0\"\n");
+    // A release may come that has this listener; until then, the name is only reported.
+    scene.machine("a", &format!("[listen]\nmain = \"{free}\"\nother = \"127.0.0.1:0\"\n"));
     node.proxy.signal("HUP");
-    node.proxy.log_line("fleet.toml, line 12, column 1: listen: found \"other\"");
+    node.proxy.log_line("fleet.toml, line 13, column 1: listen: found \"other\"");
+    assert!(scene.serves(free, "a.test"));
+    // An error says in which file it is, and changes nothing.
+    scene.machine("a", "[listen]\nmain = \"nowhere\"\n");
+    node.proxy.signal("HUP");
+    node.proxy
+        .log_line("everything stays as it is: fleet.toml, line 12, column 8: listen: \"main\": found \"nowhere\"");
     assert!(scene.serves(free, "a.test"));
     // It is still a node.
     scene.machine("a", &format!("[listen]\nmain = \"{free}\"\n"));
