@@ -17,7 +17,7 @@ pub mod progress;
 mod shown;
 
 use bounded::{read_to_end, text, too_large};
-pub use shown::shown;
+pub use shown::{in_release, shown};
 
 /// What was read from a file.
 #[derive(Debug)]

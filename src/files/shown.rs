@@ -1,21 +1,23 @@
 //! Paths as people see them, and labels of metrics have them. Must not know: what the files contain.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A path. Of a file of a release of a fleet, it is the path in the release: the folder of each release has another name, and
 /// what is the same in two of them would seem to be another file.
 pub fn shown(path: &Path) -> String {
+    in_release(path).as_deref().unwrap_or(path).display().to_string()
+}
+
+/// The path of a file in the release of a fleet; `None` for every other file.
+pub fn in_release(path: &Path) -> Option<PathBuf> {
     let names: Vec<_> = path.iter().collect();
     let is_root = |name: &str| name.len() == ROOT && name.bytes().all(|byte| byte.is_ascii_hexdigit());
     let of_release = names.windows(3).position(|names| match names {
         [above, folder, root] => *above == "fleet" && *folder == "releases" && root.to_str().is_some_and(is_root),
         _ => false,
     });
-    let below = of_release.and_then(|at| names.get(at + 3..)).filter(|below| !below.is_empty());
-    match below {
-        Some(below) => below.iter().collect::<std::path::PathBuf>().display().to_string(),
-        None => path.display().to_string(),
-    }
+    let below = names.get(of_release? + 3..).filter(|below| !below.is_empty())?;
+    Some(below.iter().collect())
 }
 
 /// Digits of the name of a release.

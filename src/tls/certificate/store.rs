@@ -64,11 +64,13 @@ pub struct Loading<'s> {
     unlocking: Unlocking<'s>,
 }
 
-/// Certificates that came from folders, by their places.
+/// Certificates by their places; all but the last are those that came from folders.
 #[derive(Debug, Default)]
 struct Known<'s> {
     of_certificate: HashMap<&'s Path, &'s Kept>,
     in_folder: HashMap<&'s Path, Vec<&'s Origin>>,
+    /// Those of a release of a fleet, by the paths in it: the next release has another folder, and mostly the same files.
+    in_release: HashMap<Origin, &'s Kept>,
 }
 
 impl Store {
@@ -88,6 +90,7 @@ impl Store {
                 known.in_folder.entry(folder).or_default().push(origin);
             }
         }
+        known.in_release = self.kept.iter().filter_map(|(origin, kept)| Some((origin.in_release()?, kept))).collect();
         let unlocking = Unlocking::new(passphrases, &self.refused);
         Loading { before: self, known, after: Self::default(), trust, now, unlocking }
     }
@@ -130,6 +133,11 @@ impl<'s> Loading<'s> {
         item
     }
 
+    /// What was built of these files, or of files with these paths in another release: the same where their bytes are.
+    fn built_before(&self, origin: &Origin) -> Option<&'s Kept> {
+        self.before.kept.get(origin).or_else(|| self.known.in_release.get(&origin.in_release()?).copied())
+    }
+
     /// The certificate as it was before, also for a combined file that lost its key, or a pair whose key is gone.
     pub(in crate::tls::certificate) fn last_good(&self, origin: &Origin) -> Option<&'s Kept> {
         let by_file = || self.known.of_certificate.get(origin.cert.as_path()).copied();
@@ -166,3 +174,6 @@ impl<'s> Loading<'s> {
         Ok(content)
     }
 }
+
+#[cfg(test)]
+mod tests;

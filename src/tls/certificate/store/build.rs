@@ -29,7 +29,7 @@ impl Loading<'_> {
         if let Some(kept) = self.after.kept.get(origin) {
             return Ok(kept.clone());
         }
-        let before = self.before.kept.get(origin);
+        let before = self.built_before(origin);
         // Taken before reading: a file that changes while it is read looks changed the next time.
         let stamps: Option<Box<[Stamp]>> = origin.files().map(|file| Stamp::of(file, self.now)).collect();
         if let Some(kept) = before
@@ -154,7 +154,7 @@ impl File {
     fn contents(&self, warnings: &mut Vec<Warning>) -> Result<Contents, StoreError> {
         let contents =
             pem::read_with_encrypted(&self.text).map_err(|error| StoreError::Pem(self.path.clone(), error))?;
-        let path = self.path.display().to_string();
+        let path = files::shown(&self.path);
         let unread = contents.passed_over.iter();
         warnings.extend(unread.map(|unread| Warning::about(path.as_str(), unread.to_string())));
         Ok(contents)

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::files;
 use crate::passphrase::Source;
 use crate::tls::certificate::certified::Certificate;
 use crate::tls::certificate::name::Name;
@@ -41,6 +42,15 @@ impl Origin {
     /// A certificate file, with its key if that is in another.
     pub(in crate::tls::certificate) fn of(cert: PathBuf, key: Option<PathBuf>) -> Self {
         Self { cert, key: key.map(KeyPlace::File), chain: None, names: None, passphrase: None }
+    }
+
+    /// The same files by their paths in the release of a fleet, where they are of one.
+    pub(super) fn in_release(&self) -> Option<Self> {
+        let named = |path: &PathBuf| files::in_release(path).unwrap_or_else(|| path.clone());
+        let key =
+            self.key.as_ref().map(|key| key.file().map_or_else(|| key.clone(), |file| KeyPlace::File(named(file))));
+        let cert = files::in_release(&self.cert)?;
+        Some(Self { cert, key, chain: self.chain.as_ref().map(named), ..self.clone() })
     }
 
     /// For a token, its URI without the query.
