@@ -88,9 +88,25 @@ impl Folder {
     }
 
     /// Replaces a whole folder, with everything in it, by one that has these files, of which each may be in a folder of its own.
-    /// Whoever opens the folder finds the old
-    /// files in it or the new ones, never some of each; the old ones are removed then.
+    /// Whoever opens the folder finds the old files in it or the new ones, never some of each; the old ones are removed then.
     pub fn replace(&self, folder: &Path, new: &[(&str, &[u8])]) -> io::Result<()> {
+        self.replaced(folder, new, None)
+    }
+
+    /// The same where the folder `like` has the same files by the same names, as far as `is_same` says so: those are linked,
+    /// as far as that is possible. They must never be written in place.
+    pub fn replace_like(
+        &self,
+        folder: &Path,
+        new: &[(&str, &[u8])],
+        like: &Path,
+        is_same: &dyn Fn(&str) -> bool,
+    ) -> io::Result<()> {
+        let like = steps::enter(&self.top, like).ok();
+        self.replaced(folder, new, like.map(|folder| whole::Like { folder, is_same }))
+    }
+
+    fn replaced(&self, folder: &Path, new: &[(&str, &[u8])], like: Option<whole::Like<'_>>) -> io::Result<()> {
         let replace = || {
             let (above, name) = split(folder)?;
             let is_plain = |name: &str| !name.is_empty() && name != "." && name != "..";
@@ -98,7 +114,7 @@ impl Folder {
             if let Some((wrong, _)) = new.iter().find(|(path, _)| !path.split('/').all(is_plain)) {
                 return Err(improper(Path::new(wrong)));
             }
-            whole::folder(&self.made(above)?, name, new)
+            whole::folder(&self.made(above)?, name, new, like)
         };
         replace().map_err(|error| self.explained(folder, "written", &error))?;
         self.tell(folder);

@@ -166,9 +166,12 @@ impl Own {
     async fn prepare(&mut self, root: &Root) -> Result<(), String> {
         // Whoever changes the folder between this and the build is the owner of the process.
         if self.kept(root).await.is_err() {
-            let files = self.fetched(root).await?;
+            // What has not changed since is here already.
+            let last = self.serving.root_for(&self.node).clone();
+            let here = Arc::new(self.kept(&last).await.unwrap_or_default());
+            let files = self.fetched(root, &here).await?;
             let (house, kept_as) = (Arc::clone(&self.house), root.clone());
-            aside(move || house.keep(&kept_as, &files)).await?;
+            aside(move || house.keep(&kept_as, &files, Some((&last, &here)))).await?;
         }
         self.hold(root).await
     }
@@ -186,10 +189,9 @@ impl Own {
         aside(move || kept::release(&state, &root, &secrets)).await
     }
 
-    async fn fetched(&self, root: &Root) -> Result<Files, String> {
-        // What has not changed since is here already.
-        let here = self.kept(self.serving.root_for(&self.node)).await.unwrap_or_default();
-        let parts = Arc::clone(&self.secrets.parts);
+    /// The files of a release, of which some are `here`.
+    async fn fetched(&self, root: &Root, here: &Arc<Files>) -> Result<Files, String> {
+        let (parts, here) = (Arc::clone(&self.secrets.parts), Arc::clone(here));
         let known = aside(move || kept::parts(&here, &parts)).await.unwrap_or_default();
         let look = |name: &str| known.get(name).cloned();
         let files = transfer::get(&self.etcd, &self.secrets.parts, root, &look).await;

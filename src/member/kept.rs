@@ -169,12 +169,20 @@ impl House {
         self.folder.write(Path::new(DRAINED), &sealed).map_err(|error| error.to_string())
     }
 
-    /// Keeps the files of a release, all or none of them.
-    pub(super) fn keep(&self, root: &Root, files: &Files) -> Result<(), String> {
-        let folder = Path::new(RELEASES).join(name(root)?);
-        let files: Vec<(&str, &[u8])> =
-            files.iter().map(|(path, content)| (path.as_str(), content.as_slice())).collect();
-        self.folder.replace(&folder, &files).map_err(|error| error.to_string())
+    /// Keeps the files of a release, all or none of them. `last`: a release that is here, and its files. What has not changed
+    /// since is on the disk once.
+    pub(super) fn keep(&self, root: &Root, files: &Files, last: Option<(&Root, &Files)>) -> Result<(), String> {
+        let folder_of = |root: &Root| name(root).map(|name| Path::new(RELEASES).join(name));
+        let folder = folder_of(root)?;
+        let all: Vec<(&str, &[u8])> = files.iter().map(|(path, content)| (path.as_str(), content.as_slice())).collect();
+        let kept = match last.filter(|(last, _)| *last != root) {
+            Some((last, here)) => {
+                let is_same = |path: &str| here.get(path).is_some_and(|content| files.get(path) == Some(content));
+                self.folder.replace_like(&folder, &all, &folder_of(last)?, &is_same)
+            }
+            None => self.folder.replace(&folder, &all),
+        };
+        kept.map_err(|error| error.to_string())
     }
 
     /// Removes all releases but these.
@@ -255,7 +263,7 @@ mod tests {
         let (before, both, after) = (secrets(&old), secrets(&format!("{new}\n{old}")), secrets(&new));
         let house = House::open(folder.path()).unwrap();
         let root = root(&files(), &before);
-        house.keep(&root, &files()).unwrap();
+        house.keep(&root, &files(), None).unwrap();
         for secrets in [&before, &both] {
             assert_eq!(release(folder.path(), &root, secrets).unwrap(), files());
         }
@@ -268,12 +276,44 @@ mod tests {
     }
 
     #[test]
+    fn what_has_not_changed_since_the_last_release_is_on_the_disk_once() {
+        use std::os::unix::fs::MetadataExt as _;
+
+        let folder = tempfile::tempdir().unwrap();
+        let secrets = secrets(&"ab".repeat(32));
+        let house = House::open(folder.path()).unwrap();
+        let first = root(&files(), &secrets);
+        house.keep(&first, &files(), None).unwrap();
+        let mut changed = files();
+        changed.insert("certs/a.crt".into(), b"b".to_vec());
+        changed.insert("certs/c/new.crt".into(), b"c".to_vec());
+        let second = root(&changed, &secrets);
+        house.keep(&second, &changed, Some((&first, &files()))).unwrap();
+        let inode = |root: &Root, path: &str| {
+            fs::metadata(folder.path().join("fleet/releases").join(&root.0).join(path)).unwrap().ino()
+        };
+        for (path, is_same) in [("tlsgate.toml", true), ("certs/b/tls.key", true), ("certs/a.crt", false)] {
+            assert_eq!(inode(&first, path) == inode(&second, path), is_same, "{path}");
+        }
+        house.clear(&BTreeSet::from([second.clone()]));
+        assert_eq!(release(folder.path(), &second, &secrets).unwrap(), changed);
+        // Where the last one is gone, or is said to have what it has not, all is written.
+        house.keep(&first, &files(), Some((&first, &files()))).unwrap();
+        house.clear(&BTreeSet::from([first.clone()]));
+        house.keep(&second, &changed, Some((&first, &changed))).unwrap();
+        assert!(release(folder.path(), &second, &secrets).is_err(), "what is said to be the same is believed");
+        house.clear(&BTreeSet::new());
+        house.keep(&second, &changed, Some((&first, &files()))).unwrap();
+        assert_eq!(release(folder.path(), &second, &secrets).unwrap(), changed);
+    }
+
+    #[test]
     fn no_root_leads_out_of_the_folder() {
         let folder = tempfile::tempdir().unwrap();
         let house = House::open(folder.path()).unwrap();
         for root in ["", "..", "../../etc", &"/".repeat(64), &"g".repeat(64)] {
             let root = Root(root.to_owned());
-            assert!(house.keep(&root, &files()).unwrap_err().contains("expected the 64 hexadecimal digits"));
+            assert!(house.keep(&root, &files(), None).unwrap_err().contains("expected the 64 hexadecimal digits"));
             assert!(release(folder.path(), &root, &secrets(&"ab".repeat(32))).is_err());
         }
     }

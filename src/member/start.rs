@@ -132,7 +132,7 @@ impl First {
             (Err(reason), Some(_)) => return Err(reason),
         };
         if let Some(files) = fetched {
-            house.keep(self.record.root_for(&fleet.node), &files)?;
+            house.keep(self.record.root_for(&fleet.node), &files, None)?;
         }
         house.tries(&self.record)
     }

@@ -10,7 +10,8 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use rustix::fs::{
-    AtFlags, Dir, Mode, OFlags, RenameFlags, fchmod, fsync, openat, renameat, renameat_with, statat, syncfs, unlinkat,
+    AtFlags, Dir, Mode, OFlags, RenameFlags, fchmod, fsync, linkat, openat, renameat, renameat_with, statat, syncfs,
+    unlinkat,
 };
 use rustix::io::Errno;
 
@@ -24,11 +25,18 @@ pub(super) fn file(folder: &OwnedFd, name: &OsStr, bytes: &[u8]) -> io::Result<(
     Ok(fsync(folder)?)
 }
 
+/// Another folder, and which files of it are the same as those of a new one: they are linked, which costs less than to write
+/// them, and no room.
+pub(super) struct Like<'l> {
+    pub(super) folder: OwnedFd,
+    pub(super) is_same: &'l dyn Fn(&str) -> bool,
+}
+
 /// Puts a folder into its place, and removes what is there. Names may lead into folders of it.
-pub(super) fn folder(above: &OwnedFd, name: &OsStr, files: &[(&str, &[u8])]) -> io::Result<()> {
+pub(super) fn folder(above: &OwnedFd, name: &OsStr, files: &[(&str, &[u8])], like: Option<Like>) -> io::Result<()> {
     let hidden = Hidden::new(above);
     let new = steps::create(above, &*hidden.name)?;
-    fill(&new, files)?;
+    fill(&new, files, like)?;
     match renameat_with(above, &*hidden.name, above, name, RenameFlags::EXCHANGE) {
         // What was there has the hidden name now.
         Ok(()) => {}
@@ -41,32 +49,49 @@ pub(super) fn folder(above: &OwnedFd, name: &OsStr, files: &[(&str, &[u8])]) -> 
 }
 
 /// Writes files into a new folder; all of it is on the disk when it returns.
-fn fill(new: &OwnedFd, files: &[(&str, &[u8])]) -> io::Result<()> {
+fn fill(new: &OwnedFd, files: &[(&str, &[u8])], like: Option<Like>) -> io::Result<()> {
     let is_large = files.len() > MANY;
-    let mut within: Option<(&str, OwnedFd)> = None;
+    let mut within: Option<Within> = None;
     for (path, bytes) in files {
         let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
         // Those of one folder come one after the other: each folder is entered once, and only one is open.
-        if within.as_ref().is_none_or(|(last, _)| *last != folder) {
-            if let Some((_, last)) = within.filter(|_| !is_large) {
-                fsync(last)?;
+        if within.as_ref().is_none_or(|last| last.path != folder) {
+            if let Some(last) = within.filter(|_| !is_large) {
+                fsync(last.new)?;
             }
-            within = Some((folder, steps::make(new, Path::new(folder))?));
+            let like = like.as_ref().and_then(|like| steps::enter(&like.folder, Path::new(folder)).ok());
+            within = Some(Within { path: folder, new: steps::make(new, Path::new(folder))?, like });
         }
-        if let Some((_, folder)) = &within {
-            let file = make(folder, OsStr::new(name), bytes)?;
-            // To wait for the disk for each of thousands would take minutes.
-            if !is_large {
-                file.sync_all()?;
-            }
+        let Some(within) = &within else { continue };
+        if like.as_ref().is_some_and(|like| (like.is_same)(path)) && within.link(name) {
+            continue;
+        }
+        let file = make(&within.new, OsStr::new(name), bytes)?;
+        // To wait for the disk for each of thousands would take minutes.
+        if !is_large {
+            file.sync_all()?;
         }
     }
     if is_large {
         syncfs(new)?;
-    } else if let Some((_, last)) = within {
-        fsync(last)?;
+    } else if let Some(last) = within {
+        fsync(last.new)?;
     }
     Ok(fsync(new)?)
+}
+
+/// One folder of a new one, and the one of the same path that it is like.
+struct Within<'p> {
+    path: &'p str,
+    new: OwnedFd,
+    like: Option<OwnedFd>,
+}
+
+impl Within<'_> {
+    /// Whether a file could be linked. Not every file system has links, and none has any number of them: then it is written.
+    fn link(&self, name: &str) -> bool {
+        self.like.as_ref().is_some_and(|like| linkat(like, name, &self.new, name, AtFlags::empty()).is_ok())
+    }
 }
 
 /// Removes a file, or a folder at once: its files are gone together.
