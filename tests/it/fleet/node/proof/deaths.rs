@@ -6,7 +6,7 @@ use std::process::{Child, Stdio};
 use serde_json::Value;
 
 use super::Proof;
-use crate::fleet::node::Node;
+use crate::fleet::node::{Node, run};
 use crate::support::procfs::eventually;
 
 impl Proof {
@@ -95,6 +95,55 @@ fn a_node_that_dies_while_it_prepares_takes_its_release_back() {
     proof.publishes();
     proof.start("c");
     proof.load.sees(proof.newest);
+    proof.publishes();
+    proof.ends();
+}
+
+impl Proof {
+    /// Begins to publish another certificate, and returns when a node serves it.
+    fn begins_and_is_committed(&mut self) -> Child {
+        let number = |node: &Node| node.shown()["release"]["number"].as_u64();
+        let before = number(&self.nodes["d"]);
+        let child = self.begins();
+        let is_served = || self.nodes.values().any(|node| number(node) > before).then_some(());
+        eventually("a node serves it", is_served);
+        child
+    }
+}
+
+#[test]
+fn a_node_that_dies_in_any_phase_leaves_no_mixed_state() {
+    let mut proof = Proof::of_five();
+    // It has answered that it is ready, and not all have.
+    let mut child = proof.begins_without_answer_of("b");
+    proof.kill("c");
+    proof.thaws("b");
+    child.wait().unwrap();
+    let published = proof.settles();
+    println!("killed when it was ready: it was{} published", if published { "" } else { " not" });
+    // While it starts, and then while all swap.
+    let mut starting = run(&proof.scene.path("c/fleet.toml")).stderr(Stdio::null()).spawn().unwrap();
+    starting.kill().unwrap();
+    starting.wait().unwrap();
+    proof.start("c");
+    proof.publishes();
+    let mut child = proof.begins_and_is_committed();
+    proof.kill("c");
+    child.wait().unwrap();
+    assert!(proof.settles(), "a node has served what was not published");
+    proof.start("c");
+    proof.load.sees(proof.newest);
+    proof.publishes();
+    proof.ends();
+}
+
+#[test]
+fn a_publisher_that_dies_after_the_commit_has_published() {
+    let mut proof = Proof::of_five();
+    let mut child = proof.begins_and_is_committed();
+    let _ = child.kill();
+    child.wait().unwrap();
+    assert!(proof.settles(), "a node has served what was not published");
     proof.publishes();
     proof.ends();
 }
