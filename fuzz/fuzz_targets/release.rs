@@ -2,10 +2,8 @@
 //! without an end; and files are cut and read again as the same.
 #![no_main]
 
-use std::collections::BTreeMap;
-
 use libfuzzer_sys::fuzz_target;
-use tlsgate::fleet::part::PartName;
+use tlsgate::fleet::part::{Files, PartName, Plain};
 use tlsgate::fleet::tree::{Reader, TreeError, cut, leads};
 
 fuzz_target!(|data: &[u8]| {
@@ -19,7 +17,7 @@ fuzz_target!(|data: &[u8]| {
     }
 });
 
-fn read(parts: &[&[u8]]) -> Result<BTreeMap<String, Vec<u8>>, TreeError> {
+fn read(parts: &[&[u8]]) -> Result<Files, TreeError> {
     let mut reader = Reader::new(PartName("0".into()));
     loop {
         let wanted: Vec<PartName> = reader.wanted().cloned().collect();
@@ -30,14 +28,14 @@ fn read(parts: &[&[u8]]) -> Result<BTreeMap<String, Vec<u8>>, TreeError> {
             let place = name.0.parse::<usize>().ok();
             let Some(part) = place.and_then(|place| parts.get(place)) else { return reader.finish() };
             let _ = leads(part);
-            reader.take(&name, part.to_vec())?;
+            reader.take(&name, part.to_vec().into())?;
         }
     }
 }
 
 /// Files that can be read can be published.
-fn again(files: &BTreeMap<String, Vec<u8>>) {
-    let mut parts: Vec<Vec<u8>> = Vec::new();
+fn again(files: &Files) {
+    let mut parts: Vec<Plain> = Vec::new();
     let root = cut(files, |part| {
         parts.push(part);
         Ok(PartName((parts.len() - 1).to_string()))

@@ -5,6 +5,8 @@
 //!
 //! Must not know: how parts are stored, what files mean.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -15,6 +17,12 @@ use crate::tls::crypto::{Cipher, derive, hmac_sha256};
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct PartName(pub String);
+
+/// The content of a part or of a file, opened. It is wiped when it is dropped: it may be a private key.
+pub type Plain = Zeroizing<Vec<u8>>;
+
+/// Files by their paths.
+pub type Files = BTreeMap<String, Plain>;
 
 /// Names, seals and opens parts with the fleet's secrets.
 #[derive(Debug)]
@@ -59,8 +67,11 @@ impl Parts {
     }
 
     /// The reverse, with the name proved.
-    pub fn open(&self, name: &PartName, sealed: &[u8]) -> Result<Vec<u8>, SealError> {
-        let open = |keys: &Keys| keys.cipher.open(sealed, name.0.as_bytes()).filter(|plain| keys.name(plain) == *name);
+    pub fn open(&self, name: &PartName, sealed: &[u8]) -> Result<Plain, SealError> {
+        let open = |keys: &Keys| {
+            let plain = keys.cipher.open(sealed, name.0.as_bytes());
+            plain.filter(|plain| keys.name(plain) == *name)
+        };
         self.keys.iter().find_map(open).ok_or(SealError::Closed)
     }
 }

@@ -4,6 +4,7 @@
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use zeroize::Zeroizing;
 
 use crate::tls::crypto::{Cipher, derive};
 
@@ -41,7 +42,8 @@ impl Seal {
 
     /// `value` as it is put under `key`.
     pub fn close<T: Serialize>(&self, key: &str, value: &T) -> Result<Vec<u8>, SealError> {
-        let plain = serde_json::to_vec(value).map_err(|error| SealError::Unknown(error.to_string()))?;
+        let plain =
+            serde_json::to_vec(value).map(Zeroizing::new).map_err(|error| SealError::Unknown(error.to_string()))?;
         let cipher = self.ciphers.first().ok_or(SealError::NoSecret)?;
         cipher.seal(&plain, key.as_bytes()).ok_or(SealError::Provider)
     }

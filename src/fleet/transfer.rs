@@ -2,14 +2,14 @@
 //!
 //! Must not know: what files mean.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::future::Future;
 
 use tokio::time::{Duration, Instant, sleep};
 
 use crate::etcd::{Etcd, Trouble};
 use crate::fleet::key;
-use crate::fleet::part::{PartName, Parts};
+use crate::fleet::part::{Files, PartName, Parts, Plain};
 use crate::fleet::record::Root;
 use crate::fleet::store::Revision;
 use crate::fleet::tree::{Leads, Reader, cut, leads};
@@ -35,7 +35,7 @@ pub enum TransferError {
 ///
 /// Somebody may remove old parts at the same time, and says so first, in [`key::PARTS_GENERATION`]. So parts are only put
 /// while that has not changed since it was seen which of them are missing; otherwise it begins again.
-pub async fn put(etcd: &Etcd, parts: &Parts, files: &BTreeMap<String, Vec<u8>>) -> Result<(Root, Cost), TransferError> {
+pub async fn put(etcd: &Etcd, parts: &Parts, files: &Files) -> Result<(Root, Cost), TransferError> {
     let tree = Tree::new(parts, files)?;
     let mut cost = Cost::default();
     for _ in 0..ATTEMPTS {
@@ -54,11 +54,7 @@ pub async fn put(etcd: &Etcd, parts: &Parts, files: &BTreeMap<String, Vec<u8>>) 
 }
 
 /// Puts again what is missing of a release or was changed. It reads all of it: [`put`] relies on what it finds.
-pub async fn mend(
-    etcd: &Etcd,
-    parts: &Parts,
-    files: &BTreeMap<String, Vec<u8>>,
-) -> Result<(Root, Cost), TransferError> {
+pub async fn mend(etcd: &Etcd, parts: &Parts, files: &Files) -> Result<(Root, Cost), TransferError> {
     let tree = Tree::new(parts, files)?;
     let generation = generation(etcd).await?;
     let (mut lost, mut cost) = (BTreeSet::new(), Cost::default());
@@ -85,13 +81,13 @@ async fn generation(etcd: &Etcd) -> Result<Revision, Trouble> {
 /// A release that is cut into parts.
 struct Tree {
     root: PartName,
-    content: HashMap<PartName, Vec<u8>>,
+    content: HashMap<PartName, Plain>,
     /// Each part once, children before parents.
     order: Vec<PartName>,
 }
 
 impl Tree {
-    fn new(parts: &Parts, files: &BTreeMap<String, Vec<u8>>) -> Result<Self, TransferError> {
+    fn new(parts: &Parts, files: &Files) -> Result<Self, TransferError> {
         let (mut content, mut order) = (HashMap::new(), Vec::new());
         let root = cut(files, |part| {
             let name = parts.name(&part).map_err(|error| error.to_string())?;
@@ -137,7 +133,7 @@ impl Tree {
         for some in order.chunks(AT_ONCE) {
             let mut values = Vec::with_capacity(some.len());
             for name in some {
-                let content = self.content.get(*name).map_or(&[][..], Vec::as_slice);
+                let content = self.content.get(*name).map_or(&[][..], |content| content.as_slice());
                 let sealed = parts.close(name, content).map_err(|error| TransferError::Release(error.to_string()))?;
                 values.push((key::part(name), sealed));
             }
@@ -164,8 +160,8 @@ pub async fn get(
     etcd: &Etcd,
     parts: &Parts,
     root: &Root,
-    known: &(dyn Fn(&str) -> Option<Vec<u8>> + Sync),
-) -> Result<BTreeMap<String, Vec<u8>>, TransferError> {
+    known: &(dyn Fn(&str) -> Option<Plain> + Sync),
+) -> Result<Files, TransferError> {
     let release = |error: &dyn std::fmt::Display| TransferError::Release(error.to_string());
     let (mut reader, mut bytes) = (Reader::new(PartName(root.0.clone())), 0_u64);
     loop {
@@ -198,7 +194,7 @@ pub async fn get(
     }
 }
 
-async fn fetched(etcd: &Etcd, parts: &Parts, names: &[PartName]) -> Result<Vec<(PartName, Vec<u8>)>, TransferError> {
+async fn fetched(etcd: &Etcd, parts: &Parts, names: &[PartName]) -> Result<Vec<(PartName, Plain)>, TransferError> {
     let keys: Vec<String> = names.iter().map(key::part).collect();
     let mut there: HashMap<String, Vec<u8>> = HashMap::new();
     for entry in patiently(|| etcd.get(&keys)).await? {

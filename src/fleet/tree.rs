@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::part::PartName;
+use super::part::{Files, PartName, Plain};
 use crate::tls::crypto::sha256;
 
 pub mod lists;
@@ -58,15 +58,12 @@ pub enum TreeError {
 }
 
 /// Cuts files into parts. Each part is given to `keep`, which returns its name; the result is the root's.
-pub fn cut(
-    files: &BTreeMap<String, Vec<u8>>,
-    mut keep: impl FnMut(Vec<u8>) -> Result<PartName, String>,
-) -> Result<PartName, TreeError> {
+pub fn cut(files: &Files, mut keep: impl FnMut(Plain) -> Result<PartName, String>) -> Result<PartName, TreeError> {
     bounded(files.iter().map(|(path, content)| (path.as_str(), content.len() as u64)))?;
-    let mut keep = |part: Vec<u8>| keep(part).map_err(TreeError::Named);
+    let mut keep = |part: Plain| keep(part).map_err(TreeError::Named);
     let mut entries = Vec::with_capacity(files.len());
     for (path, content) in files {
-        let pieces = content.chunks(PIECE).map(|piece| keep(piece.to_vec())).collect::<Result<_, _>>()?;
+        let pieces = content.chunks(PIECE).map(|piece| keep(piece.to_vec().into())).collect::<Result<_, _>>()?;
         entries.push(File { path: path.clone(), size: content.len() as u64, pieces });
     }
     let mut below = Vec::new();
@@ -100,8 +97,8 @@ pub fn leads(content: &[u8]) -> Option<Leads> {
     })
 }
 
-fn text(list: &List) -> Result<Vec<u8>, TreeError> {
-    serde_json::to_vec(list).map_err(|error| TreeError::Part(error.to_string()))
+fn text(list: &List) -> Result<Plain, TreeError> {
+    serde_json::to_vec(list).map(Plain::new).map_err(|error| TreeError::Part(error.to_string()))
 }
 
 /// Cuts a list after each entry whose hash ends in a certain way. No entries are one empty run.
@@ -155,7 +152,7 @@ pub struct Reader {
     files: Vec<File>,
     /// Of all files together.
     bytes: u64,
-    pieces: BTreeMap<PartName, Vec<u8>>,
+    pieces: BTreeMap<PartName, Plain>,
     /// Lists that were read: a list that leads to itself ends here.
     lists: BTreeSet<PartName>,
 }
@@ -179,7 +176,7 @@ impl Reader {
     }
 
     /// A part, whose content is that of its name.
-    pub fn take(&mut self, name: &PartName, content: Vec<u8>) -> Result<(), TreeError> {
+    pub fn take(&mut self, name: &PartName, content: Plain) -> Result<(), TreeError> {
         match self.wanted.remove(name) {
             Some(Use::Piece) if content.len() <= PIECE => {
                 self.pieces.insert(name.clone(), content);
@@ -224,14 +221,17 @@ impl Reader {
     }
 
     /// The files, if all parts are there.
-    pub fn finish(self) -> Result<BTreeMap<String, Vec<u8>>, TreeError> {
+    pub fn finish(self) -> Result<Files, TreeError> {
         if let Some(missing) = self.wanted.keys().next() {
             return Err(TreeError::Part(missing.0.clone()));
         }
         bounded(self.files.iter().map(|file| (file.path.as_str(), file.size)))?;
         let mut files = BTreeMap::new();
         for file in self.files {
-            let mut content = Vec::new();
+            // At once, since nobody would wipe what it grows out of; and no more than is there.
+            let there: usize =
+                file.pieces.iter().filter_map(|piece| self.pieces.get(piece)).map(|piece| piece.len()).sum();
+            let mut content = Plain::new(Vec::with_capacity(there.min(usize::try_from(file.size).unwrap_or(0))));
             for piece in &file.pieces {
                 let piece = self.pieces.get(piece).ok_or_else(|| TreeError::Part(piece.0.clone()))?;
                 if (content.len() + piece.len()) as u64 > file.size {

@@ -10,16 +10,13 @@ use std::path::{Path, PathBuf};
 
 use crate::files::{self, opening, progress};
 use crate::fleet::drained::Drained;
-use crate::fleet::part::Parts;
+use crate::fleet::part::{Files, Parts, Plain};
 use crate::fleet::record::{Record, Root};
 use crate::fleet::tickets::Ring;
 use crate::fleet::tree;
 use crate::member::secrets::Secrets;
 use crate::state::{Folder, Lock};
 use crate::tls::crypto::random;
-
-/// Files by their paths below the folder of the release.
-pub type Files = BTreeMap<String, Vec<u8>>;
 
 /// The folder, locked.
 #[derive(Debug)]
@@ -59,7 +56,7 @@ pub(super) fn tried(state: &Path) -> Option<u64> {
 }
 
 /// The parts of a release that is on the disk, by their names.
-pub(super) fn parts(files: &Files, parts: &Parts) -> Result<BTreeMap<String, Vec<u8>>, String> {
+pub(super) fn parts(files: &Files, parts: &Parts) -> Result<BTreeMap<String, Plain>, String> {
     let mut known = BTreeMap::new();
     let cut = tree::cut(files, |part| {
         let name = parts.name(&part).map_err(|error| error.to_string())?;
@@ -104,7 +101,7 @@ fn collect(top: &Path, folder: &Path, files: &mut Files, depth: usize) -> Result
             below.ok_or_else(|| format!("{}: found a name that is not UTF-8", entry.path.display()))?.to_owned();
         let mut contents =
             files::read(&entry.path, files::LARGEST_LIST).map_err(|error| unreadable(&entry.path, &error))?;
-        files.insert(below, std::mem::take(&mut *contents.bytes));
+        files.insert(below, std::mem::take(&mut contents.bytes));
     }
     Ok(())
 }
@@ -247,12 +244,12 @@ mod tests {
     }
 
     fn files() -> Files {
-        let file = |path: &str, text: &str| (path.to_owned(), text.as_bytes().to_vec());
+        let file = |path: &str, text: &str| (path.to_owned(), text.as_bytes().to_vec().into());
         Files::from([file("tlsgate.toml", "x"), file("certs/a.crt", "a"), file("certs/b/tls.key", "")])
     }
 
     fn root(files: &Files, secrets: &Secrets) -> Root {
-        let name = |part: Vec<u8>| secrets.parts.name(&part).map_err(|error| error.to_string());
+        let name = |part: Plain| secrets.parts.name(&part).map_err(|error| error.to_string());
         Root(tree::cut(files, name).unwrap().0)
     }
 
@@ -285,8 +282,8 @@ mod tests {
         let first = root(&files(), &secrets);
         house.keep(&first, &files(), None).unwrap();
         let mut changed = files();
-        changed.insert("certs/a.crt".into(), b"b".to_vec());
-        changed.insert("certs/c/new.crt".into(), b"c".to_vec());
+        changed.insert("certs/a.crt".into(), b"b".to_vec().into());
+        changed.insert("certs/c/new.crt".into(), b"c".to_vec().into());
         let second = root(&changed, &secrets);
         house.keep(&second, &changed, Some((&first, &files()))).unwrap();
         let inode = |root: &Root, path: &str| {

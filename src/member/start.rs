@@ -13,10 +13,11 @@ use crate::config::located::ConfigError;
 use crate::config::validate::fleet::Fleet;
 use crate::etcd::Etcd;
 use crate::fleet::key;
+use crate::fleet::part::{Files, Plain};
 use crate::fleet::record::Record;
 use crate::fleet::store::{Entry, Revision};
 use crate::fleet::transfer;
-use crate::member::kept::{self, Files, House};
+use crate::member::kept::{self, House};
 use crate::member::secrets::Secrets;
 
 /// A release to start with.
@@ -101,7 +102,7 @@ impl First {
         record: Record,
         (fleet, state): (&Fleet, &Path),
         (etcd, secrets): (&Etcd, &Secrets),
-        known: &(dyn Fn(&str) -> Option<Vec<u8>> + Sync),
+        known: &(dyn Fn(&str) -> Option<Plain> + Sync),
     ) -> Result<Self, String> {
         let root = record.root_for(&fleet.node);
         let fetched = match kept::release(state, root, secrets) {

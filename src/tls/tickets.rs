@@ -220,7 +220,8 @@ impl TicketKey {
     }
 
     fn open(&self, sealed: &[u8]) -> Option<Vec<u8>> {
-        self.cipher.open(sealed.strip_prefix(&self.name)?, &self.name)
+        // rustls takes it as it is.
+        self.cipher.open(sealed.strip_prefix(&self.name)?, &self.name).map(|mut plain| std::mem::take(&mut *plain))
     }
 }
 

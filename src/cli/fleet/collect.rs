@@ -4,26 +4,14 @@
 //! What an absolute path leads to is each node's own. A node has the files of a release in a folder of their own: so a path
 //! that leads out of the configuration's folder would lead elsewhere there.
 
-use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
-
-use zeroize::Zeroize;
 
 use crate::config::located::ConfigError;
 use crate::config::validate::Config;
 use crate::files;
+use crate::fleet::part::Files;
 use crate::sandbox::plan::wants::{self, Need, Want};
 use crate::tls::certificate::source::folder;
-
-/// The files of a release by their paths. Their contents are wiped when they are dropped.
-#[derive(Default)]
-pub(super) struct Files(pub(super) BTreeMap<String, Vec<u8>>);
-
-impl Drop for Files {
-    fn drop(&mut self) {
-        self.0.values_mut().for_each(Zeroize::zeroize);
-    }
-}
 
 /// What was collected.
 #[derive(Default)]
@@ -37,7 +25,7 @@ pub(super) struct Collected {
 /// `folder`.
 pub(super) fn collect(text: &str, config: &Config, folder: &Path) -> Result<Collected, Vec<ConfigError>> {
     let (mut collected, mut errors) = (Collected::default(), Vec::new());
-    collected.files.0.insert(CONFIGURATION.into(), text.as_bytes().to_vec());
+    collected.files.insert(CONFIGURATION.into(), text.as_bytes().to_vec().into());
     for want in wants::of(config) {
         if let Err(error) = collected.want(&want, folder) {
             errors.push(error);
@@ -87,7 +75,7 @@ impl Collected {
     }
 
     fn file(&mut self, path: &Path, named: String) -> Result<(), String> {
-        if self.files.0.contains_key(&named) {
+        if self.files.contains_key(&named) {
             return if named == CONFIGURATION {
                 Err("found the name of the configuration itself in a release".into())
             } else {
@@ -96,7 +84,7 @@ impl Collected {
         }
         let read = files::read(path, files::LARGEST_LIST);
         let mut contents = read.map_err(|error| format!("{}: {}", path.display(), files::reason(&error)))?;
-        self.files.0.insert(named, std::mem::take(&mut *contents.bytes));
+        self.files.insert(named, std::mem::take(&mut contents.bytes));
         Ok(())
     }
 

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::attempt::{self, Done, Failure, How};
 use super::canary::{self, Verdict};
-use super::collect::{Collected, Files, collect};
+use super::collect::{Collected, collect};
 use super::interrupted::interrupted;
 use super::place::{Place, Store, wait_for};
 use super::releases;
@@ -24,6 +24,7 @@ use crate::config;
 use crate::config::located::ConfigError;
 use crate::files;
 use crate::fleet::key;
+use crate::fleet::part::Files;
 use crate::fleet::publisher::Draft;
 use crate::fleet::record::{Canary, Record, Registration, Root};
 use crate::fleet::transfer::{self, Cost};
@@ -173,11 +174,11 @@ async fn put(store: &Store, files: &Files, what: &Publish) -> Result<(Root, i64)
         return Ok((mend(store, files, how).await?, generation));
     }
     let put = tokio::select! {
-        put = transfer::put(&store.etcd, &store.parts, &files.0) => put,
+        put = transfer::put(&store.etcd, &store.parts, files) => put,
         () = interrupted() => return Err("nothing has changed: interrupted".to_owned().into()),
     };
     let (root, Cost { parts, bytes }) = put.map_err(|error| format!("nothing has changed: {error}"))?;
-    let (count, all) = (files.0.len(), files.0.values().map(Vec::len).sum::<usize>());
+    let (count, all) = (files.len(), files.values().map(|content| content.len()).sum::<usize>());
     how.tell(&format!(
         "{} with {all} bytes, root {}…: {} with {bytes} bytes put into etcd",
         counted(count, "file"),
@@ -190,7 +191,7 @@ async fn put(store: &Store, files: &Files, what: &Publish) -> Result<(Root, i64)
 /// Reads all parts of these files that are in the store, and puts those that do not prove themselves again.
 async fn mend(store: &Store, files: &Files, how: &How) -> Result<Root, Failure> {
     let mended = tokio::select! {
-        mended = transfer::mend(&store.etcd, &store.parts, &files.0) => mended,
+        mended = transfer::mend(&store.etcd, &store.parts, files) => mended,
         () = interrupted() => return Err("nothing has changed: interrupted".to_owned().into()),
     };
     let (root, Cost { parts, .. }) = mended.map_err(|error| format!("nothing has changed: {error}"))?;

@@ -138,7 +138,7 @@ pub(super) async fn parts(store: &Store, names: &[PartName]) -> Result<BTreeMap<
         let (Some(name), Some(sealed)) = (entry.key.strip_prefix(key::PARTS), entry.value) else { continue };
         let name = PartName(name.to_owned());
         let content = store.parts.open(&name, &sealed).map_err(|error| format!("etcd's key {}: {error}", entry.key))?;
-        parts.insert(name, Zeroizing::new(content));
+        parts.insert(name, content);
     }
     Ok(parts)
 }

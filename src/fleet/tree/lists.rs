@@ -104,10 +104,11 @@ const MOST_LISTS: usize = 1_000_000;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fleet::part::{Files, Plain};
     use crate::fleet::tree::cut;
 
     /// Names parts by their number.
-    fn stored(files: &BTreeMap<String, Vec<u8>>, parts: &mut BTreeMap<PartName, Vec<u8>>) -> PartName {
+    fn stored(files: &Files, parts: &mut BTreeMap<PartName, Plain>) -> PartName {
         cut(files, |part| {
             let name = PartName(crate::tls::crypto::sha256(&part).iter().map(|byte| format!("{byte:02x}")).collect());
             parts.insert(name.clone(), part);
@@ -116,7 +117,7 @@ mod tests {
         .unwrap()
     }
 
-    fn read(roots: &[&PartName], parts: &BTreeMap<PartName, Vec<u8>>) -> (Lists, usize) {
+    fn read(roots: &[&PartName], parts: &BTreeMap<PartName, Plain>) -> (Lists, usize) {
         let (mut lists, mut count) = (Lists::default(), 0);
         roots.iter().for_each(|root| lists.add((*root).clone()));
         loop {
@@ -129,10 +130,10 @@ mod tests {
 
     #[test]
     fn a_release_is_listed_without_reading_its_files_and_needs_exactly_its_parts() {
-        let mut files: BTreeMap<String, Vec<u8>> = (0..3_000)
-            .map(|number| (format!("certs/{number:05}.pem"), format!("file {number}").into_bytes()))
+        let mut files: Files = (0..3_000)
+            .map(|number| (format!("certs/{number:05}.pem"), format!("file {number}").into_bytes().into()))
             .collect();
-        files.insert("large".into(), vec![7; 700_000]);
+        files.insert("large".into(), vec![7; 700_000].into());
         let mut parts = BTreeMap::new();
         let root = stored(&files, &mut parts);
         let (lists, _) = read(&[&root], &parts);
@@ -144,11 +145,11 @@ mod tests {
 
     #[test]
     fn what_two_releases_have_in_common_is_read_once() {
-        let mut files: BTreeMap<String, Vec<u8>> =
-            (0..3_000).map(|number| (format!("{number:05}"), format!("file {number}").into_bytes())).collect();
+        let mut files: Files =
+            (0..3_000).map(|number| (format!("{number:05}"), format!("file {number}").into_bytes().into())).collect();
         let mut parts = BTreeMap::new();
         let one = stored(&files, &mut parts);
-        files.insert("01000".into(), b"another".to_vec());
+        files.insert("01000".into(), b"another".to_vec().into());
         let other = stored(&files, &mut parts);
         let (lists, both) = read(&[&one, &other], &parts);
         let (_, single) = read(&[&one], &parts);

@@ -1,7 +1,7 @@
 //! Seals messages with a random nonce each, as session tickets have it. Must not know: what the messages are.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, MAX_TAG_LEN, NONCE_LEN, RandomizedNonceKey};
-use zeroize::Zeroize as _;
+use zeroize::{Zeroize as _, Zeroizing};
 
 /// AES-256-GCM with a random nonce before each message.
 #[derive(Debug)]
@@ -26,10 +26,10 @@ impl Cipher {
         Some([nonce.as_ref().as_slice(), &message].concat())
     }
 
-    /// The reverse of [`Self::seal`]. `None` if key, message or `bound` differ from sealing.
-    pub fn open(&self, sealed: &[u8], bound: &[u8]) -> Option<Vec<u8>> {
+    /// The reverse of [`Self::seal`]; wiped when it is dropped. `None` if key, message or `bound` differ from sealing.
+    pub fn open(&self, sealed: &[u8], bound: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         let (nonce, message) = sealed.split_first_chunk::<NONCE_LEN>()?;
-        let mut message = message.to_vec();
+        let mut message = Zeroizing::new(message.to_vec());
         let length = self.0.open_in_place(nonce.into(), Aad::from(bound), &mut message).ok()?.len();
         message.truncate(length);
         Some(message)

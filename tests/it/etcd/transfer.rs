@@ -4,27 +4,27 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tlsgate::fleet::key;
-use tlsgate::fleet::part::{PartName, Parts};
+use tlsgate::fleet::part::{Files, PartName, Parts, Plain};
 use tlsgate::fleet::record::Root;
 use tlsgate::fleet::transfer::{self, Cost, TransferError};
 
 use super::*;
 use crate::support::etcd::Version;
 
-fn release(files: usize) -> BTreeMap<String, Vec<u8>> {
+fn release(files: usize) -> Files {
     let small = (0..files).map(|number| {
         let text = format!("a certificate that must not be seen: {number}");
-        (format!("certs/{number:05}/tls.crt"), text.into_bytes())
+        (format!("certs/{number:05}/tls.crt"), text.into_bytes().into())
     });
-    let large = ("lists/large".to_owned(), (0..900_000_u32).flat_map(u32::to_le_bytes).collect());
-    small.chain([large, ("tlsgate.toml".to_owned(), Vec::new())]).collect()
+    let large = ("lists/large".to_owned(), (0..900_000_u32).flat_map(u32::to_le_bytes).collect::<Vec<_>>().into());
+    small.chain([large, ("tlsgate.toml".to_owned(), Plain::default())]).collect()
 }
 
 fn parts() -> Parts {
     Parts::new(&[b"a secret"]).unwrap()
 }
 
-fn none(_: &str) -> Option<Vec<u8>> {
+fn none(_: &str) -> Option<Plain> {
     None
 }
 
@@ -40,15 +40,15 @@ fn a_release_comes_out_as_it_went_in_and_a_change_costs_what_it_changes() {
             assert_eq!(transfer::put(&etcd, &parts, &files).await.unwrap(), (first.clone(), Cost::default()));
 
             let before = files.clone();
-            files.insert("certs/01000/tls.crt".into(), b"another".to_vec());
+            files.insert("certs/01000/tls.crt".into(), b"another".to_vec().into());
             let (second, cost) = transfer::put(&etcd, &parts, &files).await.unwrap();
             assert!(second != first && cost.parts <= 4 && cost.bytes < 100_000, "{cost:?}");
 
             // What is here already is not fetched.
-            let known: BTreeMap<PartName, Vec<u8>> = before
+            let known: BTreeMap<PartName, Plain> = before
                 .values()
                 .flat_map(|content| content.chunks(256 * 1024))
-                .map(|piece| (parts.name(piece).unwrap(), piece.to_vec()))
+                .map(|piece| (parts.name(piece).unwrap(), piece.to_vec().into()))
                 .collect();
             let asked = AtomicUsize::new(0);
             let look = |name: &str| {
@@ -59,7 +59,7 @@ fn a_release_comes_out_as_it_went_in_and_a_change_costs_what_it_changes() {
             assert_eq!(transfer::get(&etcd, &parts, &second, &look).await.unwrap(), files);
             assert!(asked.load(Ordering::Relaxed) < 100, "{asked:?}");
             // And what is wrong here is fetched.
-            let wrong = |_: &str| Some(b"wrong".to_vec());
+            let wrong = |_: &str| Some(b"wrong".to_vec().into());
             assert_eq!(transfer::get(&etcd, &parts, &first, &wrong).await.unwrap(), before);
         });
         for (key, value) in store.all() {

@@ -39,7 +39,7 @@ fn a_release_has_what_is_named_by_relative_paths_and_follows_links() {
         "deny_file = \"lists/deny.txt\"",
     );
     let collected = collected(folder.path(), &text).unwrap();
-    let paths: Vec<&str> = collected.files.0.keys().map(String::as_str).collect();
+    let paths: Vec<&str> = collected.files.keys().map(String::as_str).collect();
     let expected = [
         "a.crt",
         "a.key",
@@ -52,8 +52,8 @@ fn a_release_has_what_is_named_by_relative_paths_and_follows_links() {
         "tlsgate.toml",
     ];
     assert_eq!(paths, expected);
-    assert_eq!(collected.files.0["certs/z.key"], b"content of z.key");
-    assert_eq!(collected.files.0["tlsgate.toml"], text.as_bytes());
+    assert_eq!(collected.files["certs/z.key"].as_slice(), b"content of z.key");
+    assert_eq!(collected.files["tlsgate.toml"].as_slice(), text.as_bytes());
     assert_eq!(collected.warnings.len(), 1, "{:?}", collected.warnings);
     assert!(collected.warnings[0].contains("/nowhere/absolute.pem: an absolute path is not part of the release"));
 }
@@ -80,6 +80,6 @@ fn what_each_node_writes_itself_is_no_part_of_a_release() {
     write(folder.path(), &["a.pem"]);
     let text = format!("[log]\naccess = \"access.log\"\n{}", configuration("\"a.pem\"", ""));
     let collected = collected(folder.path(), &text).unwrap();
-    assert_eq!(collected.files.0.keys().collect::<Vec<_>>(), ["a.pem", "tlsgate.toml"]);
+    assert_eq!(collected.files.keys().collect::<Vec<_>>(), ["a.pem", "tlsgate.toml"]);
     assert!(collected.warnings[0].contains("which each release replaces"), "{:?}", collected.warnings);
 }

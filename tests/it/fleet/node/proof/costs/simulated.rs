@@ -11,7 +11,7 @@ use tlsgate::fleet::key;
 use tlsgate::fleet::leader::Leader;
 use tlsgate::fleet::machine::Machine;
 use tlsgate::fleet::node::{Identity, Node};
-use tlsgate::fleet::part::{PartName, Parts};
+use tlsgate::fleet::part::{PartName, Parts, Plain};
 use tlsgate::fleet::record::{Record, Root};
 use tlsgate::fleet::seal::Seal;
 use tlsgate::fleet::{secret, transfer, tree};
@@ -39,7 +39,7 @@ struct Means {
     seal: Arc<Seal>,
     parts: Parts,
     /// The parts of the first release that was fetched.
-    known: Mutex<HashMap<String, Vec<u8>>>,
+    known: Mutex<HashMap<String, Plain>>,
     /// What has to be fetched of each release.
     missing: tokio::sync::Mutex<HashMap<String, Vec<PartName>>>,
 }
