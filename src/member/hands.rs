@@ -3,7 +3,6 @@
 //! Must not know: when that is done.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,7 +12,7 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
-use crate::config::located::{ConfigError, Position, Text};
+use crate::config::located::ConfigError;
 use crate::etcd::Etcd;
 use crate::fleet::drained::Drained;
 use crate::fleet::drive::Hands;
@@ -25,6 +24,10 @@ use crate::member::kept::{self, Files, House};
 use crate::member::secrets::Secrets;
 use crate::member::status::{Handle, Refused};
 use crate::reload::control::{Control, Spoiled};
+
+mod errors;
+
+use errors::reason;
 
 /// The hands of this process.
 pub(super) struct Own {
@@ -326,24 +329,6 @@ impl Own {
     }
 }
 
-/// Errors as one text, for those who read them on another machine: each with its file.
-fn reason(errors: &[ConfigError]) -> String {
-    let mut text = String::new();
-    for error in errors.iter().take(MOST_ERRORS) {
-        let separator = if text.is_empty() { "" } else { "; " };
-        let file = match error.position {
-            Some(Position { text: Text::Machine, .. }) => "",
-            _ => "tlsgate.toml: ",
-        };
-        // A String takes everything.
-        let _ = write!(text, "{separator}{file}{error}");
-    }
-    match errors.len().saturating_sub(MOST_ERRORS) {
-        0 => text,
-        more => format!("{text}; and {more} more"),
-    }
-}
-
 /// For people: enough to tell one release from another.
 pub(super) fn short(root: &Root) -> &str {
     root.0.get(..SHOWN).unwrap_or(&root.0)
@@ -357,29 +342,5 @@ async fn aside<T: Send + 'static>(work: impl FnOnce() -> Result<T, String> + Sen
 /// How long it waits before it tries again to keep something.
 const AGAIN: Duration = Duration::from_secs(10);
 
-/// In an answer, which all that publish read.
-const MOST_ERRORS: usize = 8;
-
 /// Digits of a release's root.
 const SHOWN: usize = 12;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_error_says_in_which_file_it_is() {
-        let error = |text| ConfigError {
-            path: "listener \"x\"".into(),
-            position: Some(Position { text, line: 3, column: 1 }),
-            message: "cannot listen".into(),
-        };
-        let both = [error(Text::Configuration), error(Text::Machine)];
-        assert_eq!(
-            reason(&both),
-            "tlsgate.toml: line 3, column 1: listener \"x\": cannot listen; fleet.toml, line 3, column 1: listener \"x\": cannot listen"
-        );
-        let many: Vec<_> = (0..20).map(|_| error(Text::Machine)).collect();
-        assert!(reason(&many).ends_with("; and 12 more"));
-    }
-}
