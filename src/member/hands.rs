@@ -19,6 +19,7 @@ use crate::fleet::drive::Hands;
 use crate::fleet::node::Node;
 use crate::fleet::record::{Record, Root};
 use crate::fleet::transfer;
+use crate::member::canary::{Counting, Watch};
 use crate::member::drains::Drains;
 use crate::member::kept::{self, Files, House};
 use crate::member::secrets::Secrets;
@@ -49,6 +50,9 @@ pub(super) struct Own {
     /// The servers that are out of rotation on all nodes, as they are on the disk.
     pub(super) drained: Drained,
     pub(super) drains: Drains,
+    /// Reads how handshakes have ended.
+    pub(super) counting: Counting,
+    pub(super) watch: Watch,
     /// The record of what is served is not on the disk.
     pub(super) forgetful: Option<Forgetful>,
     /// The last trouble that was logged.
@@ -148,6 +152,9 @@ impl Hands<Node> for Own {
         }
         self.drain(machine.drained());
         self.remember_at_last();
+        if let Some(reason) = self.judged() {
+            machine.unwell(reason.to_owned());
+        }
         let own = machine.trouble().or_else(|| self.forgetful.as_ref().map(Forgetful::trouble));
         let now = (trouble.map(str::to_owned), own);
         self.log(&now);
@@ -216,9 +223,16 @@ impl Own {
             self.before = Some(last);
         }
         self.serving = record.clone();
+        // Now, since a disk may keep it waiting below, and what ends meanwhile belongs to this release.
+        let _ = self.judged();
         self.forgetful = remembered.err().map(Forgetful::new);
         self.clear().await;
         Ok(())
+    }
+
+    /// Why what this node serves as a canary is not good.
+    fn judged(&mut self) -> Option<&str> {
+        self.watch.look((&self.serving, &self.node), Instant::now(), || (self.counting)())
     }
 
     /// Tries again to keep the record of what is served, now and then, and not on this thread, which renews the lease.
