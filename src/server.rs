@@ -166,11 +166,8 @@ impl Server {
         .map_err(StartError::Config)?
         .confined(confined);
         let parts = (admin.as_ref(), &upkeep, (&keeper, &lists), workers.handles.clone(), (pressure, live));
-        let (control, commands, (governor, review, member)) = serving(
-            &mut reloader,
-            parts,
-            joining.zip(others.map(|others| (places, others, fleet::counting(&metrics)))),
-        )?;
+        let sharing = others.map(|others| (places, others, fleet::counting(&metrics)));
+        let (control, commands, (governor, review, member)) = serving(&mut reloader, parts, joining.zip(sharing))?;
         let status = notify::Status::ready(control.status.borrow().addresses.len());
         let watchdog = planned.map(Planned::begin).transpose().map_err(StartError::Worker)?;
         tracing::info!(pid = std::process::id(), "ready");

@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_canary_on_which_more_fail_says_so_and_goes_on_to_until_it_serves_something_else() {
+    fn a_canary_on_which_more_fail_says_so_until_it_serves_something_else() {
         let mut scene = Scene::new();
         assert_eq!(scene.look(&release(6, "old")), None);
         scene.ends("x", 600, 2);
