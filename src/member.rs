@@ -15,6 +15,7 @@ use crate::config::validate::fleet::Fleet;
 use crate::fleet::record::Record;
 use crate::reload::control::Control;
 
+pub mod canary;
 mod drains;
 mod hands;
 pub mod kept;
@@ -25,6 +26,7 @@ pub mod secrets;
 pub mod start;
 pub mod status;
 
+use canary::Counting;
 use drains::Drains;
 use leading::Leading;
 use orders::Places;
@@ -55,7 +57,7 @@ impl Member {
     pub fn start(
         Joining { fleet, record }: Joining,
         control: Control,
-        (places, others): (Places, Others),
+        (places, others, counting): (Places, Others, Counting),
     ) -> io::Result<Self> {
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         let board = Handle::new(Status {
@@ -84,6 +86,8 @@ impl Member {
             fence,
             leading: leading.clone(),
             drains: Drains::default(),
+            counting,
+            watch: canary::Watch::default(),
             places,
             others,
         };

@@ -20,6 +20,7 @@ use crate::config::validate::Config;
 use crate::gate::Gate;
 use crate::lists::keeper::Keeper as ListKeeper;
 use crate::live::registry::Registry;
+use crate::member::canary::Counting;
 use crate::member::orders::Places;
 use crate::member::{Joining, Member};
 use crate::monitor::{self, Monitor};
@@ -165,8 +166,8 @@ impl Server {
         .map_err(StartError::Config)?
         .confined(confined);
         let parts = (admin.as_ref(), &upkeep, (&keeper, &lists), workers.handles.clone(), (pressure, live));
-        let (control, commands, (governor, review, member)) =
-            serving(&mut reloader, parts, joining.zip(others.map(|others| (places, others))))?;
+        let sharing = others.map(|others| (places, others, fleet::counting(&metrics)));
+        let (control, commands, (governor, review, member)) = serving(&mut reloader, parts, joining.zip(sharing))?;
         let status = notify::Status::ready(control.status.borrow().addresses.len());
         let watchdog = planned.map(Planned::begin).transpose().map_err(StartError::Worker)?;
         tracing::info!(pid = std::process::id(), "ready");
@@ -255,7 +256,7 @@ fn keepers(
 fn serving(
     reloader: &mut Reloader<Sockets>,
     (admin, upkeep, (keeper, lists), workers, (pressure, live)): Parts<'_>,
-    joining: Option<(Joining, (Places, Others))>,
+    joining: Option<(Joining, (Places, Others, Counting))>,
 ) -> Result<(Control, mpsc::Receiver<Command>, (Governor, Review, Option<Member>)), StartError> {
     // The predecessor serves until it receives this: after any error above, it simply goes on.
     reloader.sockets().accepting().map_err(StartError::Handover)?;

@@ -40,6 +40,8 @@ pub struct Node {
     /// What could not be built.
     failed: BTreeMap<Root, Failure>,
     drained: Drained,
+    /// Why the release that is served is not good, and its stamp.
+    unwell: Option<(u64, String)>,
     /// The process that has taken this one's name.
     overtaken: Option<String>,
     /// Milliseconds since 1970.
@@ -99,6 +101,7 @@ impl Node {
             ready,
             failed: BTreeMap::new(),
             drained: Drained::default(),
+            unwell: None,
             overtaken: None,
             now: 0,
             session: None,
@@ -147,12 +150,17 @@ impl Node {
         self.failed.insert(root.clone(), Failure { attempt, reason, pause, again: self.now + pause });
     }
 
+    /// The release that the node serves as a canary is not good: that is its trouble until it serves another one.
+    pub fn unwell(&mut self, reason: String) {
+        self.unwell = self.serving.as_ref().map(|record| (record.stamp, reason));
+    }
+
     /// What could not be served is tried again.
     pub fn retry(&mut self) {
         self.failed.clear();
     }
 
-    /// Why the node does not take part as it should.
+    /// Why the node does not take part as it should, or why the release that it serves is not good.
     pub fn trouble(&self) -> Option<String> {
         let view = self.view()?;
         if let Some(error) = view.current.error() {
@@ -164,9 +172,17 @@ impl Node {
         if let Some(other) = self.taken(view) {
             return Some(format!("found the name {:?} in use by {other}", self.identity.name));
         }
-        let record = view.current.good()?;
+        self.missed(view).or_else(|| {
+            let (of, reason) = self.unwell.as_ref()?;
+            self.serving.as_ref().is_some_and(|serving| serving.stamp == *of).then(|| reason.clone())
+        })
+    }
+
+    /// Why the current release is not served.
+    fn missed(&self, view: &View) -> Option<String> {
+        let record = view.current.good().filter(|record| !self.is_served(record))?;
         let Failure { reason, .. } = self.failed.get(record.root_for(&self.identity.name))?;
-        (!self.is_served(record)).then(|| format!("release {}: {reason}", record.number))
+        Some(format!("release {}: {reason}", record.number))
     }
 
     fn view(&self) -> Option<&View> {

@@ -76,7 +76,7 @@ pub struct Registration {
     pub session: i64,
     /// What it serves.
     pub serving: Option<Served>,
-    /// Why it does not serve what it is to serve.
+    /// Why it does not serve what it is to serve; or why what it serves as a canary is not good.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trouble: Option<String>,
 }

@@ -3,7 +3,6 @@
 //! Must not know: when that is done.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,7 +12,7 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
-use crate::config::located::{ConfigError, Position, Text};
+use crate::config::located::ConfigError;
 use crate::etcd::Etcd;
 use crate::fleet::drained::Drained;
 use crate::fleet::drive::Hands;
@@ -21,11 +20,16 @@ use crate::fleet::node::Node;
 use crate::fleet::part::Files;
 use crate::fleet::record::{Record, Root};
 use crate::fleet::transfer;
+use crate::member::canary::{Counting, Watch};
 use crate::member::drains::Drains;
 use crate::member::kept::{self, House};
 use crate::member::secrets::Secrets;
 use crate::member::status::{Handle, Refused};
 use crate::reload::control::{Control, Spoiled};
+
+mod errors;
+
+use errors::reason;
 
 /// The hands of this process.
 pub(super) struct Own {
@@ -47,6 +51,9 @@ pub(super) struct Own {
     /// The servers that are out of rotation on all nodes, as they are on the disk.
     pub(super) drained: Drained,
     pub(super) drains: Drains,
+    /// Reads how handshakes have ended.
+    pub(super) counting: Counting,
+    pub(super) watch: Watch,
     /// The record of what is served is not on the disk.
     pub(super) forgetful: Option<Forgetful>,
     /// The last trouble that was logged.
@@ -146,6 +153,9 @@ impl Hands<Node> for Own {
         }
         self.drain(machine.drained());
         self.remember_at_last();
+        if let Some(reason) = self.judged() {
+            machine.unwell(reason.to_owned());
+        }
         let own = machine.trouble().or_else(|| self.forgetful.as_ref().map(Forgetful::trouble));
         let now = (trouble.map(str::to_owned), own);
         self.log(&now);
@@ -216,9 +226,16 @@ impl Own {
             self.before = Some(last);
         }
         self.serving = record.clone();
+        // Now, since a disk may keep it waiting below, and what ends meanwhile belongs to this release.
+        let _ = self.judged();
         self.forgetful = remembered.err().map(Forgetful::new);
         self.clear().await;
         Ok(())
+    }
+
+    /// Why what this node serves as a canary is not good.
+    fn judged(&mut self) -> Option<&str> {
+        self.watch.look((&self.serving, &self.node), Instant::now(), || (self.counting)())
     }
 
     /// Tries again to keep the record of what is served, now and then, and not on this thread, which renews the lease.
@@ -329,24 +346,6 @@ impl Own {
     }
 }
 
-/// Errors as one text, for those who read them on another machine: each with its file.
-fn reason(errors: &[ConfigError]) -> String {
-    let mut text = String::new();
-    for error in errors.iter().take(MOST_ERRORS) {
-        let separator = if text.is_empty() { "" } else { "; " };
-        let file = match error.position {
-            Some(Position { text: Text::Machine, .. }) => "",
-            _ => "tlsgate.toml: ",
-        };
-        // A String takes everything.
-        let _ = write!(text, "{separator}{file}{error}");
-    }
-    match errors.len().saturating_sub(MOST_ERRORS) {
-        0 => text,
-        more => format!("{text}; and {more} more"),
-    }
-}
-
 /// For people: enough to tell one release from another.
 pub(super) fn short(root: &Root) -> &str {
     root.0.get(..SHOWN).unwrap_or(&root.0)
@@ -360,29 +359,5 @@ async fn aside<T: Send + 'static>(work: impl FnOnce() -> Result<T, String> + Sen
 /// How long it waits before it tries again to keep something.
 const AGAIN: Duration = Duration::from_secs(10);
 
-/// In an answer, which all that publish read.
-const MOST_ERRORS: usize = 8;
-
 /// Digits of a release's root.
 const SHOWN: usize = 12;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_error_says_in_which_file_it_is() {
-        let error = |text| ConfigError {
-            path: "listener \"x\"".into(),
-            position: Some(Position { text, line: 3, column: 1 }),
-            message: "cannot listen".into(),
-        };
-        let both = [error(Text::Configuration), error(Text::Machine)];
-        assert_eq!(
-            reason(&both),
-            "tlsgate.toml: line 3, column 1: listener \"x\": cannot listen; fleet.toml, line 3, column 1: listener \"x\": cannot listen"
-        );
-        let many: Vec<_> = (0..20).map(|_| error(Text::Machine)).collect();
-        assert!(reason(&many).ends_with("; and 12 more"));
-    }
-}

@@ -19,6 +19,7 @@ use crate::fleet::drained::Drained;
 use crate::fleet::drive::drive;
 use crate::fleet::node::{Identity, Node};
 use crate::fleet::record::Record;
+use crate::member::canary::{Counting, Watch};
 use crate::member::drains::Drains;
 use crate::member::hands::Own;
 use crate::member::kept::{self, House};
@@ -41,6 +42,9 @@ pub(super) struct Task {
     pub(super) fence: watch::Sender<Option<Fence>>,
     pub(super) leading: Leading,
     pub(super) drains: Drains,
+    /// Reads how handshakes have ended.
+    pub(super) counting: Counting,
+    pub(super) watch: Watch,
     /// Where challenges of authorities are answered.
     pub(super) places: Places,
     /// Those who order certificates.
@@ -153,6 +157,7 @@ async fn take_part(
     let share = orders::share(sharing, &etcd, async { drop(over_too.await) });
     tokio::join!(node, leading::stand(candidate, &etcd, over), share);
     (task.serving, task.drains) = (hands.serving.clone(), std::mem::take(&mut hands.drains));
+    task.watch = std::mem::take(&mut hands.watch);
     if goes_on {
         hands.let_all_go().await;
     }
@@ -183,6 +188,8 @@ fn hands(
         spoiled,
         drained,
         drains: std::mem::take(&mut task.drains),
+        counting: Arc::clone(&task.counting),
+        watch: std::mem::take(&mut task.watch),
         forgetful: None,
         known: (None, None),
         retry: Arc::clone(retry),

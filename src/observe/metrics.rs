@@ -16,7 +16,7 @@ use crate::observe::outcome::Outcome;
 mod family;
 mod totals;
 
-pub use totals::Totals;
+pub use totals::{Shaken, Totals};
 
 /// Everything that is counted in one process.
 #[derive(Debug, Clone)]
@@ -225,6 +225,11 @@ impl Metrics {
         })
     }
 
+    /// How handshakes have ended, by listener.
+    pub fn shaken(&self) -> HashMap<String, Shaken> {
+        totals::shaken(&self.handshakes, &self.handshake_failures)
+    }
+
     /// All metrics in Prometheus's text format, version 0.0.4.
     pub fn text(&self) -> String {
         let mut text = String::new();
@@ -295,6 +300,24 @@ mod tests {
         assert_eq!((totals["a"].accepted, totals["b"].sent), (2, 7));
         assert_eq!(totals["a"].rejected[&Outcome::SHED[0].to_string()], 1);
         assert_eq!(totals["b"].closed[&Outcome::SHED[1].to_string()], 1);
+    }
+
+    #[test]
+    fn handshakes_count_as_failed_only_if_what_is_served_can_be_the_reason() {
+        let metrics = Metrics::new().unwrap();
+        for (version, cipher, resumed) in [("TLSv1.3", "x", true), ("TLSv1.2", "y", false), ("TLSv1.2", "y", false)] {
+            metrics.handshake("a", Agreed { version, cipher, group: "-", resumed }, Duration::ZERO);
+        }
+        for reason in [Outcome::HandshakeAlert, Outcome::NoCommonScheme, Outcome::NotTls, Outcome::HelloClosed] {
+            metrics.handshake_failed("a", reason);
+        }
+        metrics.handshake_failed("b", Outcome::UnknownName);
+        metrics.handshake_failed("c", Outcome::Ja4Denied);
+        let shaken = metrics.shaken();
+        assert_eq!(shaken["a"], Shaken { done: 3, failed: 2 });
+        assert_eq!(shaken["b"], Shaken { done: 0, failed: 1 });
+        assert!(!shaken.contains_key("c"), "{shaken:?}");
+        assert!(Outcome::OF_WHAT_IS_SERVED.iter().all(|outcome| outcome.is_before_handshake()));
     }
 
     #[test]

@@ -196,6 +196,35 @@ impl Outcome {
     /// Those with which connections end because the process has as much as it may have, or nearly: to be counted together.
     pub const SHED: [Self; 4] = [Self::MemoryLimit, Self::MemoryStalled, Self::DescriptorLimit, Self::HelloPreempted];
 
+    /// Those with which a handshake fails for a reason that can lie in what is served: routes, certificates with their keys,
+    /// policies, CAs of clients. Not those that lie in the client alone, which sends no TLS or nothing at all, nor refusals by
+    /// limits and lists.
+    pub const OF_WHAT_IS_SERVED: [Self; 23] = [
+        Self::NoRoute,
+        Self::RouteRejected,
+        Self::NoCommonVersion,
+        Self::InappropriateFallback,
+        Self::NoCommonSuite,
+        Self::NoCommonGroup,
+        Self::NoCommonProtocol,
+        Self::NoServerName,
+        Self::UnknownName,
+        Self::CertificatePending,
+        Self::NoCommonScheme,
+        Self::KeyUnavailable,
+        Self::HandshakeClosed,
+        Self::HandshakeTimeout,
+        Self::HandshakeAlert,
+        Self::HandshakeFailed,
+        Self::ClientCertificateMissing,
+        Self::ClientCertificateExpired,
+        Self::ClientCertificateRevoked,
+        Self::ClientCertificateUnknownCa,
+        Self::ClientCertificateRevocationUnknown,
+        Self::ClientCertificateDenied,
+        Self::ClientCertificateInvalid,
+    ];
+
     /// Whether the client's handshake failed, if the connection ended before there was a TLS session, which counts for `handshake_failures`. A client that connects and closes
     /// without sending anything has not failed, since port checks do that; nor has one that had to give way, or one for
     /// which the certificate is not there yet, or its key cannot be used now.

@@ -1,8 +1,20 @@
-//! The metrics of a node of a fleet. Must not know: how metrics are requested, how it takes part.
+//! The metrics of a node of a fleet, and those that it judges itself by. Must not know: how metrics are requested, how it takes
+//! part.
+
+use std::sync::Arc;
 
 use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry};
 
+use crate::member::canary::{Counting, Handshakes};
 use crate::member::status::Status;
+use crate::observe::metrics::{Metrics, Shaken};
+
+/// How handshakes have ended here, for a node that is a canary.
+pub(super) fn counting(metrics: &Arc<Metrics>) -> Counting {
+    let metrics = Arc::clone(metrics);
+    let of = |(listener, Shaken { done, failed })| (listener, Handshakes { done, failed });
+    Arc::new(move || metrics.shaken().into_iter().map(of).collect())
+}
 
 /// Adds them.
 pub(super) fn metrics(registry: &Registry, status: &Status) -> Result<(), prometheus::Error> {

@@ -1,7 +1,7 @@
 //! Watches the nodes that serve a release before the others do. Must not know: what happens to the release then.
 //!
 //! What counts is what nodes register: that they are there, that they serve it, that they have no trouble. How handshakes end
-//! is in the metrics of each node.
+//! is judged by each canary itself, and what it finds is its trouble.
 
 use std::time::{Duration, Instant};
 

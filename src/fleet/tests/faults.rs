@@ -9,7 +9,7 @@ use crate::fleet::store::{Change, Transaction};
 impl World {
     pub(super) fn fault(&mut self) {
         let host = self.rng.usize(0..self.hosts.len());
-        match self.rng.u32(0..14) {
+        match self.rng.u32(0..15) {
             0..=2 if host < self.publishers => {
                 self.kill(host);
                 let wait = self.rng.u64(10..15_000);
@@ -30,6 +30,7 @@ impl World {
             8 => self.spoil(host),
             9 => self.sweep(),
             10 => self.drain(),
+            11 => self.make_unwell(host),
             _ if self.kind == Kind::Restored => self.back_up_or_restore(),
             _ if self.kind == Kind::Tampered => self.tamper(),
             _ => self.lose(host),
@@ -53,6 +54,13 @@ impl World {
             self.hosts[host].is_spoiled = true;
             self.step(host);
         }
+    }
+
+    /// A node finds that what it serves is not good.
+    pub(super) fn make_unwell(&mut self, host: usize) {
+        let Some(Process::Node(node)) = &mut self.hosts[host].process else { return };
+        node.unwell("handshakes fail".into());
+        self.step(host);
     }
 
     pub(super) fn back_up_or_restore(&mut self) {

@@ -1,8 +1,9 @@
-//! What was counted of each listener's connections, as numbers. Must not know: who asks for them, the text format.
+//! What was counted of each listener's connections and handshakes, as numbers. Must not know: who asks for them, the text format.
 
 use std::collections::{BTreeMap, HashMap};
 
 use crate::observe::metrics::family::Counters;
+use crate::observe::outcome::Outcome;
 
 /// The connections of one listener since the start.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -16,6 +17,15 @@ pub struct Totals {
     pub received: u64,
     /// Application bytes to clients.
     pub sent: u64,
+}
+
+/// How the handshakes of one listener have ended since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Shaken {
+    /// Those that were completed, resumed ones included.
+    pub done: u64,
+    /// Those that have failed with one of [`Outcome::OF_WHAT_IS_SERVED`].
+    pub failed: u64,
 }
 
 /// The counters of connections, by listener, and by one more label where they have one.
@@ -38,6 +48,23 @@ pub(super) fn totals(sources: &Sources<'_>) -> HashMap<String, Totals> {
     });
     sources.closed.each(|[listener, outcome], count| {
         of(&mut all, listener).closed.insert(outcome.to_owned(), count);
+    });
+    all
+}
+
+/// How handshakes have ended, by listener.
+pub(super) fn shaken(done: &Counters<5>, failed: &Counters<2>) -> HashMap<String, Shaken> {
+    let reasons: Vec<String> = Outcome::OF_WHAT_IS_SERVED.iter().map(ToString::to_string).collect();
+    let mut all: HashMap<String, Shaken> = HashMap::new();
+    let mut add = |listener: &str, more: Shaken| {
+        let sum = all.entry(listener.to_owned()).or_default();
+        *sum = Shaken { done: sum.done + more.done, failed: sum.failed + more.failed };
+    };
+    done.each(|[_cipher, _group, listener, _resumed, _version], done| add(listener, Shaken { done, failed: 0 }));
+    failed.each(|[listener, reason], failed| {
+        if reasons.iter().any(|known| known == reason) {
+            add(listener, Shaken { done: 0, failed });
+        }
     });
     all
 }

@@ -21,6 +21,7 @@ use crate::support::tool::shown;
 
 mod away;
 mod begins;
+mod canary;
 mod changed;
 mod follows;
 mod proof;
