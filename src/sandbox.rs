@@ -97,7 +97,7 @@ pub fn enter(process: &Process, user: Option<&Ids>, plan: &Plan) -> Result<Enter
     rights::hide_memory()?;
     let user = user.map(|user| user.name.clone());
     let entered = Entered { user, left: Some(left), others, ..Entered::default() };
-    match process.sandbox {
+    match process.sandbox.value {
         Sandbox::Off => Ok(Entered { is_off: true, ..entered }),
         Sandbox::Auto => confined(plan, entered),
         Sandbox::Require if others > 0 => Err(Error::Threads(others)),

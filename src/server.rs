@@ -304,7 +304,7 @@ fn follow((keeper, lists): (&Keeper, &ListKeeper), config: &Config) {
 fn open_log(config: &Config) -> Result<(AccessLog, Writer), StartError> {
     // The admin server reads the token again. Reading it here first means that a slow file can be interrupted.
     config.admin.token_file.as_ref().map(token::read).transpose().map_err(|error| StartError::Config(vec![error]))?;
-    AccessLog::open(&config.log.access, config.log.access_format).map_err(StartError::AccessLog)
+    AccessLog::open(&config.log.access.value, config.log.access_format).map_err(StartError::AccessLog)
 }
 
 /// The admin server, on the sockets of the process before this one if there is one.

@@ -11,7 +11,7 @@ use rustls::sign::CertifiedKey;
 
 use crate::backend::pool::Pool;
 use crate::background::Heavy;
-use crate::config::located::ConfigError;
+use crate::config::located::{ConfigError, Located};
 use crate::config::validate::listener::Handling;
 use crate::labels::Labels;
 use crate::limit::admission::Admission;
@@ -103,8 +103,9 @@ pub struct Listener {
 pub struct Built {
     pub snapshot: Snapshot,
     pub warnings: Vec<Warning>,
-    /// Certificates of folders that could not be loaded: skipped, or kept at their last good version.
-    pub failures: Vec<Warning>,
+    /// Certificates of folders that could not be loaded: skipped, or kept at their last good version; each with the place of
+    /// its folder.
+    pub failures: Vec<Located<Warning>>,
     /// Certificates of folders that their listener's policy can never serve. `tlsgate check` reports them as errors; a
     /// reload goes on, since a file that appears in a folder must not keep other certificates from being renewed.
     pub unusable: Vec<ConfigError>,
@@ -114,6 +115,15 @@ pub struct Built {
     pub unproved: Vec<ConfigError>,
     /// Certificates that are ordered from an authority, and lists that are fetched, and not there yet.
     pub pending: Vec<Warning>,
+}
+
+impl Built {
+    /// The failures as errors, for who must find them in the file: a warning has no line, since what is reported already must
+    /// not be new where lines have moved.
+    pub fn failed(&self) -> Vec<ConfigError> {
+        let error = |failure: &Located<Warning>| failure.error(failure.value.clone().placeless().to_string());
+        self.failures.iter().map(error).collect()
+    }
 }
 
 /// The snapshot that new connections get.

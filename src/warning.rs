@@ -46,6 +46,12 @@ impl Warning {
         Self { place: self.place.or_else(|| Some(Arc::clone(place))), ..self }
     }
 
+    /// The same without its place, for who shows that in another form.
+    #[must_use]
+    pub fn placeless(self) -> Self {
+        Self { place: None, ..self }
+    }
+
     fn subject(&self, with_place: bool) -> String {
         let place = self.place.as_deref().filter(|_| with_place);
         let parts = [place, self.about.as_deref()].into_iter().flatten().collect::<Vec<_>>();

@@ -138,7 +138,7 @@ fn list(path: &Path, roots: &Anchors) -> Result<Found, Vec<String>> {
         Snapshot::build(&config, &Snapshot::default(), Trust::Bytes, Timestamp::now()).map(|built| (config, built))
     });
     let (config, built) = read.map_err(texts)?;
-    let mut errors: Vec<String> = built.failures.iter().map(|failure| at(failure)).collect();
+    let mut errors: Vec<String> = built.failed().iter().map(|failure| at(failure)).collect();
     let (mut all, keys) = (Vec::new(), built.snapshot.key_files());
     let listeners = config.listeners.iter().filter_map(|settings| {
         let listener = built.snapshot.listener(&settings.name)?;

@@ -100,13 +100,17 @@ pub(super) fn check(path: &Path, How { strict, fetch, json }: How) -> ExitCode {
         }
     });
     let report = match built {
-        Ok((Built { snapshot, warnings, failures, mut unusable, unproved, pending }, unknown, process, crl)) => {
+        Ok((built, unknown, process, crl)) => {
+            let failures = built.failed();
+            let Built { snapshot, warnings, failures: _, mut unusable, unproved, pending } = built;
             unusable.extend(unproved);
             unusable.extend(if fetch { fetched::faults(&crl) } else { Vec::new() });
             let unverified = unverified(&snapshot);
-            let warnings = warnings.iter().chain(&failures).chain(&unknown.warnings).chain(&unverified);
+            let failures = failures.iter().map(ToString::to_string);
+            let others = unknown.warnings.iter().chain(&unverified).map(ToString::to_string);
             let risks = process.iter().flat_map(|process| &process.risks).cloned();
-            let warnings: Vec<String> = warnings.map(ToString::to_string).chain(risks).collect();
+            let all = warnings.iter().map(ToString::to_string).chain(failures).chain(others);
+            let warnings: Vec<String> = all.chain(risks).collect();
             let owners = process.iter().flat_map(|process| &process.owners).cloned();
             let notes = pending.iter().chain(&unknown.notes).map(ToString::to_string).chain(owners).collect();
             let keys = snapshot.key_files();
@@ -132,8 +136,8 @@ pub(super) fn check(path: &Path, How { strict, fetch, json }: How) -> ExitCode {
 pub(super) fn usable(config: &Config) -> Result<Built, Vec<ConfigError>> {
     // The server refuses these when it starts, not when it validates its configuration.
     let token = config.admin.token_file.as_ref().map(token::read).transpose().err();
-    let log =
-        config.log.access.refusal().map(|message| ConfigError { path: "log: access".into(), position: None, message });
+    let access = &config.log.access;
+    let log = access.value.refusal().map(|message| access.error(message));
     let mut errors: Vec<ConfigError> = token.into_iter().chain(log).collect();
     errors.extend(authority_files::faults(config));
     match Snapshot::build(config, &Snapshot::default(), Trust::Bytes, jiff::Timestamp::now()) {

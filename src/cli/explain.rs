@@ -99,7 +99,7 @@ pub(super) fn explain(question: Question) -> ExitCode {
         }
     };
     // The answer does not take into account what could not be loaded.
-    built.failures.iter().for_each(|failure| complain(&format!("{}: warning: {failure}", path.display())));
+    built.failed().iter().for_each(|failure| complain(&format!("{}: warning: {failure}", path.display())));
     let listener = match trace::listener(&built.snapshot, question.listener.as_deref()) {
         Ok(listener) => listener,
         Err(reason) => return misused("--listener", &reason),

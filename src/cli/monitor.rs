@@ -80,5 +80,6 @@ fn allowed(config: &Config) -> Allowed {
     let http_01 = authorities.iter().flat_map(|authority| &authority.http);
     // Sockets that the service manager passes need not be bound.
     let addresses = listeners.chain(admin).chain(http_01).filter_map(Endpoint::address).cloned();
-    Allowed { addresses: addresses.collect(), programs: config.programs(), places: Vec::new() }
+    let programs = config.programs().into_iter().map(|program| program.value);
+    Allowed { addresses: addresses.collect(), programs: programs.collect(), places: Vec::new() }
 }

@@ -66,7 +66,12 @@ pub struct Located<T> {
 impl<T> Located<T> {
     /// Its place, without its value.
     pub fn place(&self) -> Located<()> {
-        Located { value: (), at: self.at, path: self.path.clone() }
+        self.with(())
+    }
+
+    /// Another value with the same place.
+    pub fn with<O>(&self, value: O) -> Located<O> {
+        Located { value, at: self.at, path: self.path.clone() }
     }
 
     /// An error about this value.

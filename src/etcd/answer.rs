@@ -11,13 +11,18 @@ pub(super) trait Answered: DeserializeOwned {
     const IS_CURRENT: bool;
 
     fn header(&self) -> &Header;
+
+    /// Whether it has what every answer of etcd's of its kind has.
+    fn is_whole(&self) -> bool {
+        !Self::IS_CURRENT || self.header().cluster_id.0 != 0 && self.header().revision.0 > 0
+    }
 }
 
 /// Reads an answer.
 pub(super) fn read<A: Answered>(body: &[u8]) -> Result<A, String> {
     let answer: A = serde_json::from_slice(body).map_err(|_| FOREIGN.to_owned())?;
     plausible(answer.header())?;
-    if A::IS_CURRENT && !is_whole(answer.header()) {
+    if !answer.is_whole() {
         return Err(FOREIGN.into());
     }
     Ok(answer)
@@ -31,13 +36,10 @@ pub(super) fn streamed<A: Answered>(body: &[u8]) -> Result<A, String> {
     Ok(answer)
 }
 
-/// What has become of a transaction. What is not certainly etcd's answer to one says nothing about it.
-pub(super) fn written(body: &[u8]) -> (Written, Option<Header>) {
-    match read::<TxnResponse>(body) {
-        Ok(TxnResponse { header, succeeded: true, .. }) => (Written::Done(header.revision.0), Some(header)),
-        Ok(TxnResponse { header, .. }) => (Written::Refused, Some(header)),
-        Err(_) => (Written::Unknown, None),
-    }
+/// What has become of a transaction. What is not certainly etcd's answer to one is an error, and says nothing about it.
+pub(super) fn written(body: &[u8]) -> Result<(Written, Header), String> {
+    let TxnResponse { header, succeeded, .. } = read(body)?;
+    Ok((if succeeded { Written::Done(header.revision.0) } else { Written::Refused }, header))
 }
 
 /// Revisions are counted from 1, one for each change; 0 where an answer has none.
@@ -46,11 +48,6 @@ pub(super) fn plausible(header: &Header) -> Result<(), String> {
         0..=LAST_REVISION => Ok(()),
         found => Err(format!("found the revision {found}, expected one from 1 to {LAST_REVISION}")),
     }
-}
-
-/// Every answer of etcd about keys has both.
-fn is_whole(header: &Header) -> bool {
-    header.cluster_id.0 != 0 && header.revision.0 > 0
 }
 
 impl Answered for RangeResponse {
@@ -84,6 +81,10 @@ impl Answered for LeaseResponse {
     fn header(&self) -> &Header {
         &self.header
     }
+
+    fn is_whole(&self) -> bool {
+        self.lease.0 != 0
+    }
 }
 
 const FOREIGN: &str = "found an answer that is not etcd's";
@@ -101,15 +102,15 @@ mod tests {
 
     #[test]
     fn an_answer_without_a_cluster_and_a_revision_says_nothing_about_a_transaction() {
-        let of = |text: &str| written(text.as_bytes()).0;
-        assert_eq!(of(&format!(r#"{{{},"succeeded":true}}"#, header("5"))), Written::Done(5));
-        assert_eq!(of(&format!(r"{{{}}}", header("5"))), Written::Refused);
+        let of = |text: &str| written(text.as_bytes()).map(|(written, _)| written).ok();
+        assert_eq!(of(&format!(r#"{{{},"succeeded":true}}"#, header("5"))), Some(Written::Done(5)));
+        assert_eq!(of(&format!(r"{{{}}}", header("5"))), Some(Written::Refused));
         let none = r#"{"header":{"revision":"5"},"succeeded":true}"#;
         for text in ["{}", "", "[]", r#"{"header":{"cluster_id":"7"}}"#, none] {
-            assert_eq!(of(text), Written::Unknown, "{text}");
+            assert_eq!(of(text), None, "{text}");
         }
         for revision in ["-1", "0", "9223372036854775807"] {
-            assert_eq!(of(&format!(r"{{{}}}", header(revision))), Written::Unknown);
+            assert_eq!(of(&format!(r"{{{}}}", header(revision))), None);
         }
     }
 

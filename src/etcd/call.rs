@@ -68,6 +68,8 @@ impl Call<'_> {
 enum Failed {
     /// The next may.
     Next(String),
+    /// The same, and this one is no etcd.
+    Foreign(String),
     Ended(Fault),
 }
 
@@ -75,11 +77,8 @@ impl Client {
     /// Asks members until one answers.
     pub(super) async fn call<A: Answered>(&self, call: Call<'_>, request: &impl Serialize) -> Result<A, Fault> {
         let before = self.history.revision();
-        let (member, body) = self.ask(call, self.written(request)?).await?;
-        let answer: A = answer::read(&body).map_err(|why| {
-            let why = self.words(member, call.what, &why);
-            if call.may_repeat { Fault::Refused(why) } else { Fault::Unknown(why) }
-        })?;
+        let read = |body: Bytes| answer::read::<A>(&body);
+        let (member, answer) = self.ask(call, self.written(request)?, read).await?;
         let seen = match A::IS_CURRENT {
             true => self.history.current(answer.header(), before),
             false => self.history.cluster(answer.header()),
@@ -88,20 +87,34 @@ impl Client {
         Ok(answer)
     }
 
-    /// Asks members until one answers; returns which, and what.
-    pub(super) async fn ask(&self, call: Call<'_>, body: Bytes) -> Result<(usize, Bytes), Fault> {
-        let mut failures = Vec::new();
+    /// Asks members until one answers; returns which, and what. `read` finds out whether that is an answer of etcd's: something
+    /// else may have taken the place of one member.
+    pub(super) async fn ask<A>(
+        &self,
+        call: Call<'_>,
+        body: Bytes,
+        read: impl Fn(Bytes) -> Result<A, String>,
+    ) -> Result<(usize, A), Fault> {
+        let (mut failures, mut is_foreign) = (Vec::new(), false);
         for member in self.turns.order() {
-            match self.ask_one(member, call, &body).await {
-                Ok(body) => {
+            let asked = self.ask_one(member, call, &body).await;
+            let answer = asked.and_then(|body| read(body).map_err(|why| self.foreign(member, call, why)));
+            match answer {
+                Ok(answer) => {
                     self.turns.succeeded(member);
-                    return Ok((member, body));
+                    return Ok((member, answer));
                 }
                 Err(Failed::Ended(fault)) => return Err(fault),
                 Err(Failed::Next(why)) => failures.push(self.words(member, call.what, &why)),
+                Err(Failed::Foreign(why)) => {
+                    is_foreign = true;
+                    failures.push(self.words(member, call.what, &why));
+                }
             }
         }
-        Err(Fault::Unreachable(failures.join("; ")))
+        // What is no etcd does not become one by waiting.
+        let why = failures.join("; ");
+        Err(if is_foreign { Fault::Refused(why) } else { Fault::Unreachable(why) })
     }
 
     pub(super) fn written(&self, request: &impl Serialize) -> Result<Bytes, Fault> {
@@ -137,7 +150,7 @@ impl Client {
         let Some(endpoint) = self.endpoints.get(member) else { return Err(Fault::Unreachable(String::new())) };
         let ended = |failed: Failed| match failed {
             Failed::Ended(fault) => fault,
-            Failed::Next(why) => Fault::Unreachable(self.words(member, call.what, &why)),
+            Failed::Next(why) | Failed::Foreign(why) => Fault::Unreachable(self.words(member, call.what, &why)),
         };
         let token = self.token(member, call).await.map_err(ended)?;
         let question = call.question(body, &token);
@@ -179,6 +192,14 @@ impl Client {
         Failed::Ended(Fault::Unknown(self.words(member, call.what, &lost.why)))
     }
 
+    fn foreign(&self, member: usize, call: Call<'_>, why: String) -> Failed {
+        self.turns.failed(member);
+        match call.may_repeat {
+            true => Failed::Foreign(why),
+            false => Failed::Ended(Fault::Unknown(self.words(member, call.what, &why))),
+        }
+    }
+
     fn refused(&self, member: usize, call: Call<'_>, verdict: Verdict) -> Failed {
         let words = |why: &str| self.words(member, call.what, why);
         match verdict {
@@ -194,6 +215,10 @@ impl Client {
             Verdict::Elsewhere(why) | Verdict::Unclear(why) => {
                 self.turns.failed(member);
                 Failed::Next(why)
+            }
+            Verdict::Foreign(why) => {
+                self.turns.failed(member);
+                Failed::Foreign(why)
             }
         }
     }

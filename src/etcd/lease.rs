@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use hyper::body::Bytes;
+
 use super::answer::{self, Answered};
 use super::call::{Call, Fault};
 use super::client::Etcd;
@@ -17,9 +19,6 @@ impl Etcd {
         let seconds = Int(i64::try_from(time.as_secs()).unwrap_or(i64::MAX).max(1));
         let call = self.about_lease("/v3/lease/grant", "grant a lease");
         let answer: LeaseResponse = self.0.call(call, &GrantRequest { seconds }).await?;
-        if answer.lease.0 == 0 {
-            return Err(Trouble::Refused("etcd has granted no lease, expected one".into()));
-        }
         Ok(answer.lease.0)
     }
 
@@ -29,9 +28,9 @@ impl Etcd {
         // Another member must have its chance before the lease ends.
         let call = Call { is_streamed: true, limit: about.limit.min(RENEWAL), ..about };
         let before = self.0.history.revision();
-        let (member, body) = self.0.ask(call, self.0.written(&LeaseRequest { lease: Int(lease) })?).await?;
-        let answer: LeaseResponse =
-            answer::streamed(&body).map_err(|why| Trouble::Unreachable(self.0.words(member, call.what, &why)))?;
+        let request = self.0.written(&LeaseRequest { lease: Int(lease) })?;
+        let read = |body: Bytes| answer::streamed::<LeaseResponse>(&body);
+        let (member, answer) = self.0.ask(call, request, read).await?;
         let other = |why: String| Trouble::Restart(self.0.words(member, call.what, &why));
         self.0.history.cluster(answer.header()).map_err(other)?;
         if answer.seconds.0 <= 0 {

@@ -18,6 +18,8 @@ pub(super) enum Verdict {
     Token(String),
     /// Nothing was done here, and another member may do it.
     Elsewhere(String),
+    /// The same: what answers there is no etcd.
+    Foreign(String),
     /// It may have been done, or may still be.
     Unclear(String),
 }
@@ -26,7 +28,7 @@ pub(super) enum Verdict {
 pub(super) fn of_answer(status: u16, body: &[u8]) -> Verdict {
     let Ok(error) = serde_json::from_slice::<ErrorResponse>(body) else {
         let why = format!("found the status {status}, expected an answer of etcd 3.4 or newer (its gateway for JSON)");
-        return if status < 500 { Verdict::Refused(why) } else { Verdict::Unclear(why) };
+        return if status < 500 { Verdict::Foreign(why) } else { Verdict::Unclear(why) };
     };
     let inner = error.error.0;
     let texts = [error.message.0.as_str(), inner.message.0.as_str()];
@@ -82,8 +84,8 @@ mod tests {
         let streamed = br#"{"error":{"grpc_code":14,"http_code":503,"message":"etcdserver: no leader"}}"#;
         assert_eq!(of_stream(streamed), Some(Verdict::Elsewhere("no leader".into())));
         assert_eq!(of_stream(b"{\"result\":{\"ID\":\"1\"}}\n"), None);
-        assert!(matches!(of_answer(404, b"<html>"), Verdict::Refused(_)));
-        assert!(matches!(of_answer(400, br#"{"error":[0,0]}"#), Verdict::Refused(why) if why.contains("status 400")));
+        assert!(matches!(of_answer(404, b"<html>"), Verdict::Foreign(_)));
+        assert!(matches!(of_answer(400, br#"{"error":[0,0]}"#), Verdict::Foreign(why) if why.contains("status 400")));
         let inner = br#"{"error":{"grpc_code":14,"message":"etcdserver: no leader"}}"#;
         assert_eq!(of_answer(503, inner), Verdict::Elsewhere("no leader".into()));
         let long = format!(r#"{{"code":3,"message":"\u001b[2J{}"}}"#, "A".repeat(50_000));

@@ -88,6 +88,7 @@ fn words(verdict: Verdict) -> String {
         | Verdict::Compacted(why)
         | Verdict::Token(why)
         | Verdict::Elsewhere(why)
+        | Verdict::Foreign(why)
         | Verdict::Unclear(why) => why,
         Verdict::LeaseEnded => "the lease has ended".into(),
     }

@@ -91,6 +91,7 @@ async fn authenticate(
         };
     }
     let answer = serde_json::from_slice::<AuthenticateResponse>(&answer.body);
-    let answer = answer.map_err(|_| refused("found an answer without a token, expected one".into()))?;
+    let foreign = |_| NoToken::Verdict(Verdict::Foreign("found an answer without a token, expected one".into()));
+    let answer = answer.map_err(foreign)?;
     Ok(Token(Some(Zeroizing::new(answer.token))))
 }

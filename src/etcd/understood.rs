@@ -26,7 +26,7 @@ pub fn pages(from: &[u8], end: &[u8], bodies: &[u8]) -> Result<usize, String> {
 
 /// The answer to a transaction.
 pub fn written(body: &[u8]) -> Written {
-    answer::written(body).0
+    answer::written(body).map_or(Written::Unknown, |(written, _)| written)
 }
 
 /// The answer to the renewal of a lease.

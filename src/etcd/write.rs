@@ -20,23 +20,18 @@ impl Etcd {
         let body = self.0.written(&self.request(transaction))?;
         bounded(&body, transaction.then.len().max(transaction.when.len()))?;
         let call = Call { may_repeat: false, ..self.to_write() };
-        match self.0.ask(call, body).await {
-            Ok((_, body)) => Ok(self.understood(&body)),
+        match self.0.ask(call, body, |body| answer::written(&body)).await {
+            // What an answer says counts, also if it comes from a store that was restored: who reads or watches finds that out.
+            Ok((_, (written, header))) => {
+                self.0.history.note(&header);
+                Ok(written)
+            }
             Err(Fault::Unknown(why)) => {
                 tracing::debug!(%why, "the answer to a transaction was lost");
                 Ok(Written::Unknown)
             }
             Err(fault) => Err(fault.into()),
         }
-    }
-
-    /// What an answer says counts, also if it comes from a store that was restored: who reads or watches finds that out.
-    fn understood(&self, body: &Bytes) -> Written {
-        let (written, header) = answer::written(body);
-        if let Some(header) = header {
-            self.0.history.note(&header);
-        }
-        written
     }
 
     /// Puts values without a condition, in as few transactions as etcd's limits allow, in this order.

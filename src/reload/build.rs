@@ -9,6 +9,7 @@ use crate::background::Heavy;
 use crate::config;
 use crate::config::located::{ConfigError, Located};
 use crate::config::validate::Config;
+use crate::config::validate::log::Log;
 use crate::config::validate::process::Process;
 use crate::reload::changes;
 use crate::reload::summary::{Change, Kind};
@@ -101,11 +102,17 @@ fn only_at_start(before: &Config, after: &Config) -> Option<Change> {
     let workers = before.runtime.workers != after.runtime.workers;
     let admin = !before.admin.listens_like(&after.admin);
     let process = process(before) != process(after);
-    (before.log != after.log || process || workers || admin).then(|| {
+    (log(before) != log(after) || process || workers || admin).then(|| {
         let text =
             "[log], [process], [runtime] workers, and where the admin server listens, and whether with TLS, take effect at the next start";
         Kind::Setting.change(text)
     })
+}
+
+/// `[log]`, without the places of its keys.
+fn log(config: &Config) -> impl PartialEq {
+    let Log { level, access, access_format } = &config.log;
+    (*level, access.value.clone(), *access_format)
 }
 
 /// `[process]`, without the places of its keys.
@@ -113,5 +120,5 @@ fn process(config: &Config) -> impl PartialEq {
     let Process { user, group, sandbox, sandbox_paths } = &config.process;
     let name = |name: &Option<Located<String>>| name.as_ref().map(|name| name.value.clone());
     let paths: Vec<_> = sandbox_paths.iter().map(|path| path.value.clone()).collect();
-    (name(user), name(group), *sandbox, paths)
+    (name(user), name(group), sandbox.value, paths)
 }

@@ -71,12 +71,7 @@ impl<S: Sockets> Reloader<S> {
     ) -> Result<(), Vec<ConfigError>> {
         let whole = built.and_then(|ready| {
             // A reload goes on with the last good version of a certificate, and no release has one of another's.
-            let errors = ready.built.failures.iter().map(|failure| ConfigError {
-                path: String::new(),
-                position: None,
-                message: failure.to_string(),
-            });
-            let errors: Vec<_> = errors.collect();
+            let errors = ready.built.failed();
             if errors.is_empty() { Ok(ready) } else { Err(errors) }
         });
         let bound = whole.and_then(|ready| Ok((self.sockets.prepare(&ready.config)?, ready)));

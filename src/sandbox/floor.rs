@@ -22,7 +22,7 @@ impl Floor {
     /// What this configuration makes a process give up; `user` is whom it becomes.
     pub fn of(config: &Config, user: Option<&Ids>) -> Self {
         let user = user.map(|user| (user.uid, user.gid));
-        Self { user, sandbox: config.process.sandbox, foreign: Sources::of(config).foreign }
+        Self { user, sandbox: config.process.sandbox.value, foreign: Sources::of(config).foreign }
     }
 
     /// The text of another one. The error is for a text that is none.

@@ -45,13 +45,14 @@ impl Foreseen {
     /// `user` is whom the process becomes; `file` is that of the configuration, if it can be read again. An error where the
     /// configuration requires what this kernel does not have.
     pub fn of(config: &Config, user: Option<Ids>, file: Option<&Path>) -> Result<Self, ConfigError> {
-        let sandbox = config.process.sandbox;
+        let written = &config.process.sandbox;
+        let sandbox = written.value;
         let plan = if sandbox == Sandbox::Off { Plan::default() } else { Plan::of(config, file) };
         let (version, seccomp) = (ruleset::offered(), filter::offered());
         let lacking = offer::lacking(version, seccomp);
         if sandbox == Sandbox::Require && !lacking.is_empty() {
             let message = format!("\"require\", but this kernel does not offer: {}", lacking.join(", "));
-            return Err(ConfigError { path: "process: sandbox".into(), position: None, message });
+            return Err(written.error(message));
         }
         let obeyed = risks::obeyed(config, file);
         Ok(Self {

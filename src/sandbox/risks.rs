@@ -14,7 +14,7 @@ use crate::sandbox::plan::access::Access;
 /// names, the modules of tokens, and tlsgate itself.
 pub fn obeyed(config: &Config, file: Option<&Path>) -> Vec<PathBuf> {
     let modules = config.sources().filter_map(|source| Some(source.value.token()?.module.clone()));
-    let named = config.programs().into_iter().chain(modules);
+    let named = config.programs().into_iter().map(|program| program.value).chain(modules);
     file.map(Path::to_owned).into_iter().chain(named).chain(std::env::current_exe()).collect()
 }
 

@@ -23,6 +23,10 @@ pub(super) fn metrics(registry: &Registry, status: &Status) -> Result<(), promet
     gauge(registry, "fleet_connected", connected, &["node"])?
         .with_label_values(&[&*status.node])
         .set(i64::from(status.connected));
+    let trouble = "1 where this node cannot take the lead, or cannot share keys of session tickets.";
+    gauge(registry, "fleet_leader_trouble", trouble, &["node"])?
+        .with_label_values(&[&*status.node])
+        .set(i64::from(status.leader_trouble.is_some()));
     gauge(registry, "fleet_release", "The number of the release that this node serves.", &["node"])?
         .with_label_values(&[&*status.node])
         .set(i64::try_from(status.release.number).unwrap_or(i64::MAX));

@@ -50,7 +50,7 @@ struct Found<'f> {
 }
 
 impl<'f> Found<'f> {
-    fn of(Files { ca, eab, tsig, program }: &'f Files) -> Self {
+    fn of(Files { ca, eab, tsig, program, http: _ }: &'f Files) -> Self {
         let mut found = Self::default();
         if let Some(ca) = ca {
             found.note(&ca.value, ca, certificates(&ca.value));

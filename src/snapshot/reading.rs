@@ -32,7 +32,7 @@ pub(super) struct Reading<'b> {
     /// Files of secrets and of lists that a warning names already.
     warned_of: HashSet<PathBuf>,
     /// Certificates that were found and could not be loaded: skipped, or kept at their last good version.
-    pub(super) failures: Vec<Warning>,
+    pub(super) failures: Vec<Located<Warning>>,
     /// Certificates that were found and that their listener's policy can never serve.
     pub(super) unusable: Vec<ConfigError>,
     /// Lists of revoked certificates that were fetched and cannot be used.

@@ -60,7 +60,8 @@ fn load(here: &Located<()>, policy: &Policy, sources: &[Located<Source>], readin
         match source.value.load(&mut reading.loading) {
             Ok(loaded) => {
                 reading.warnings.extend(loaded.warnings.into_iter().map(|warning| warning.at(&place)));
-                reading.failures.extend(loaded.failures);
+                let failures = loaded.failures.into_iter();
+                reading.failures.extend(failures.map(|failure| source.with(failure)));
                 for item in &loaded.items {
                     let Some(reason) = never_served(&item.entry.certificate, policy) else { continue };
                     let list = if item.named { &mut reading.errors } else { &mut given.unusable };
@@ -78,10 +79,11 @@ fn load(here: &Located<()>, policy: &Policy, sources: &[Located<Source>], readin
     if given.items.is_empty() && given.pending.is_empty() && reading.errors.len() == errors {
         let mut message = NONE_FOUND.to_owned();
         // The reasons why files were skipped explain why nothing is left.
-        message.extend(skipped.iter().map(|reason| format!("; {reason}")));
+        message.extend(skipped.iter().map(|reason| format!("; {}", reason.value)));
         reading.errors.push(here.error(message));
     }
-    reading.failures.extend(skipped.into_iter().map(|failure| failure.at(&place)));
+    let placed = |failure: Located<Warning>| Located { value: failure.value.at(&place), ..failure };
+    reading.failures.extend(skipped.into_iter().map(placed));
     given
 }
 

@@ -121,6 +121,7 @@ fn check_names_a_log_that_cannot_be_opened() {
         assert_eq!(checked.errors.len(), 1, "{:?}", checked.errors);
         let start = format!("log: access: {}: {reason}", path.display());
         assert!(checked.errors[0].starts_with(&start), "{:?}", checked.errors);
+        assert_eq!(checked.report["errors"][0]["line"], 2);
         let failed = Proxy::try_start(pki.folder(), &text).err().unwrap();
         assert!(failed.contains(&format!("log: access: {}: ", path.display())), "{failed}");
     }

@@ -216,6 +216,8 @@ fn what_is_broken_in_a_folder_is_skipped_with_a_warning_and_the_others_serve() {
         assert_eq!(count(&checked), (1, 1), "{fault}");
         let messages = checked.warnings.join("\n");
         assert!(messages.contains("skipped: ") && messages.contains(expected), "{fault}: {messages}");
+        let place = "line 5, column 17: listener \"main\": certificates[0]: skipped: ";
+        assert!(messages.lines().any(|line| line.starts_with(place)), "{fault}: {messages}");
     }
 }
 

@@ -31,13 +31,11 @@ pub(super) fn collect(text: &str, config: &Config, folder: &Path) -> Result<Coll
             errors.push(error);
         }
     }
-    for program in config.programs().iter().filter(|program| program.is_relative()) {
-        errors.push(ConfigError {
-            path: program.display().to_string(),
-            position: None,
-            message: "found a relative path of a program, expected an absolute one: a release contains no programs"
-                .into(),
-        });
+    for program in config.programs().iter().filter(|program| program.value.is_relative()) {
+        errors.push(program.error(format!(
+            "found the relative path {} of a program, expected an absolute one: a release contains no programs",
+            program.value.display()
+        )));
     }
     if errors.is_empty() { Ok(collected) } else { Err(errors) }
 }

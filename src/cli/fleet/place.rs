@@ -2,15 +2,18 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use serde::de::DeserializeOwned;
+use tokio::time::sleep;
 
 use crate::cli::answer::print::complain;
 use crate::cli::load::reading;
 use crate::config;
 use crate::config::located::ConfigError;
-use crate::etcd::Etcd;
+use crate::etcd::{Etcd, Trouble};
 use crate::fleet::key;
 use crate::fleet::part::Parts;
 use crate::fleet::record::Leading;
@@ -33,6 +36,9 @@ pub(super) struct Store {
     pub(super) parts: Arc<Parts>,
     /// The file of the secrets, for messages.
     secrets: PathBuf,
+    /// For how long etcd is asked again until it has answered once.
+    patience: Duration,
+    has_answered: AtomicBool,
 }
 
 /// A value of the store.
@@ -58,7 +64,9 @@ impl Place {
             complain(&format!("warning: {}: everybody can read the fleet's secret", file.display()));
         }
         let etcd = Etcd::new(&fleet.etcd).map_err(|trouble| trouble.to_string())?;
-        Ok(Store { etcd, seal: secrets.seal, parts: secrets.parts, secrets: file })
+        let patience = fleet.etcd.timeout.max(ELECTION);
+        let has_answered = AtomicBool::new(false);
+        Ok(Store { etcd, seal: secrets.seal, parts: secrets.parts, secrets: file, patience, has_answered })
     }
 }
 
@@ -125,9 +133,31 @@ impl Store {
         self.etcd.write(&transaction).await.map(|_| ()).map_err(|trouble| trouble.to_string())
     }
 
+    /// The first time, etcd is asked again for a while: it elects a leader perhaps, or a member does not answer. Whoever waits
+    /// for something else later has a time limit for that.
     async fn read(&self, what: &[&str]) -> Result<(Revision, Vec<Entry>), String> {
         let what: Vec<String> = what.iter().map(|key| (*key).to_owned()).collect();
-        self.etcd.read(&what).await.map_err(|trouble| trouble.to_string())
+        let begun = Instant::now();
+        let mut is_reported = false;
+        loop {
+            let is_first = !self.has_answered.load(Ordering::Relaxed);
+            match self.etcd.read(&what).await {
+                Err(Trouble::Unreachable(why)) if is_first && begun.elapsed() < self.patience => {
+                    if !std::mem::replace(&mut is_reported, true) {
+                        complain(&format!(
+                            "warning: {why}; etcd is asked again for up to {} s",
+                            self.patience.as_secs()
+                        ));
+                    }
+                    sleep(AGAIN).await;
+                }
+                Ok(read) => {
+                    self.has_answered.store(true, Ordering::Relaxed);
+                    return Ok(read);
+                }
+                Err(trouble) => return Err(trouble.to_string()),
+            }
+        }
     }
 }
 
@@ -140,3 +170,9 @@ pub(super) fn wait_for<T>(work: impl Future<Output = Result<T, String>>) -> Resu
 fn several(errors: &[ConfigError]) -> String {
     errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\nerror: ")
 }
+
+/// Longer than an election takes: members of etcd wait up to 2 s before they elect another leader.
+const ELECTION: Duration = Duration::from_secs(3);
+
+/// How long it waits before it asks again.
+const AGAIN: Duration = Duration::from_millis(200);

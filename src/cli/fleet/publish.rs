@@ -100,11 +100,13 @@ fn prepared(path: &Path, no_check: bool) -> Result<Collected, String> {
         let mut warnings = Vec::new();
         if !no_check {
             let built = check::usable(&config)?;
-            let unusable = [built.unusable, built.unproved].concat();
-            if !unusable.is_empty() {
-                return Err(unusable);
+            // Nodes refuse a release with a certificate that cannot be loaded.
+            let failed = built.failed();
+            let faults = [failed, built.unusable, built.unproved].concat();
+            if !faults.is_empty() {
+                return Err(faults);
             }
-            warnings.extend(built.warnings.iter().chain(&built.failures).map(ToString::to_string));
+            warnings.extend(built.warnings.iter().map(ToString::to_string));
         }
         // With the paths as they are written.
         let written = config::parse_published(&text, Path::new(""))?;

@@ -10,7 +10,6 @@ use super::shown::now;
 use crate::cli::answer::exit::FAILED;
 use crate::cli::answer::form::{self, Output};
 use crate::cli::answer::print::say;
-use crate::etcd::Member;
 use crate::fleet::key;
 use crate::fleet::record::{Proposal, Record, Root};
 
@@ -36,11 +35,13 @@ pub(in crate::cli) struct Status {
 pub(super) fn status(what: &Status) -> Result<ExitCode, String> {
     let store = what.place.open()?;
     let seen = wait_for(async {
+        // First what etcd answers at last: its members elect a leader until then, perhaps.
+        let seen = read(&store).await;
         let members = store.etcd.members().await;
-        match read(&store, members).await {
-            Ok(seen) => Ok(Ok(seen)),
-            Err((members, error)) => Ok(Err((members, error))),
-        }
+        Ok(match seen {
+            Ok(seen) => Ok(Seen { members, ..seen }),
+            Err(error) => Err((members, error)),
+        })
     })?;
     let seen = match seen {
         Ok(seen) => seen,
@@ -60,39 +61,23 @@ pub(super) fn status(what: &Status) -> Result<ExitCode, String> {
     Ok(if faults.is_empty() { ExitCode::SUCCESS } else { FAILED.into() })
 }
 
-async fn read(store: &Store, members: Vec<Member>) -> Result<Seen, (Vec<Member>, String)> {
-    let rest = async {
-        let current = releases::current(store).await?;
-        let proposal = store.one::<Proposal>(key::PROPOSAL).await?.value;
-        let nodes = store.all(key::NODES).await?;
-        let answers = match &proposal {
-            Some(proposal) => store.all(&key::answers(&proposal.record.attempt)).await?,
-            None => Vec::new(),
-        };
-        let drained = store.one(key::DRAINED).await?.value.unwrap_or_default();
-        let (is_of_old_secret, damage) = match &current {
-            Some(record) => whole(store, record).await,
-            None => (false, None),
-        };
-        let leader = store.leader().await;
-        let now = now();
-        Ok(Seen {
-            members: Vec::new(),
-            current,
-            proposal,
-            nodes,
-            answers,
-            drained,
-            is_of_old_secret,
-            damage,
-            leader,
-            now,
-        })
+/// Everything but the members.
+async fn read(store: &Store) -> Result<Seen, String> {
+    let current = releases::current(store).await?;
+    let proposal = store.one::<Proposal>(key::PROPOSAL).await?.value;
+    let nodes = store.all(key::NODES).await?;
+    let answers = match &proposal {
+        Some(proposal) => store.all(&key::answers(&proposal.record.attempt)).await?,
+        None => Vec::new(),
     };
-    match rest.await {
-        Ok(seen) => Ok(Seen { members, ..seen }),
-        Err(error) => Err((members, error)),
-    }
+    let drained = store.one(key::DRAINED).await?.value.unwrap_or_default();
+    let (is_of_old_secret, damage) = match &current {
+        Some(record) => whole(store, record).await,
+        None => (false, None),
+    };
+    let leader = store.leader().await;
+    let (members, now) = (Vec::new(), now());
+    Ok(Seen { members, current, proposal, nodes, answers, drained, is_of_old_secret, damage, leader, now })
 }
 
 /// Whether a release is sealed with a secret that is to be removed, and why it cannot be fetched.

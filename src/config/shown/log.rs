@@ -7,7 +7,10 @@ use crate::observe::access::target::Target;
 
 pub(super) fn table(log: &Log) -> Table {
     let Log { level, access, access_format } = log;
-    Table::default().key("level", level.word()).key("access", target(access)).key("access_format", access_format.word())
+    Table::default()
+        .key("level", level.word())
+        .key("access", target(&access.value))
+        .key("access_format", access_format.word())
 }
 
 fn target(target: &Target) -> String {

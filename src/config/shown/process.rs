@@ -9,6 +9,6 @@ pub(super) fn table(process: &Process) -> Table {
     Table::default()
         .key("user", user.as_ref().map(|user| user.value.clone()))
         .key("group", group.as_ref().map(|group| group.value.clone()))
-        .key("sandbox", sandbox.word())
+        .key("sandbox", sandbox.value.word())
         .key("sandbox_paths", files(sandbox_paths))
 }

@@ -88,7 +88,7 @@ fn a_machine_puts_its_own_in_place_of_what_the_release_has() {
     );
     let parsed = |more: &str| parse_release(&machine(&format!("{NEEDED}{more}")), &release, Path::new("/release"));
     let plain = parsed("").unwrap();
-    assert_eq!(plain.log.access, crate::observe::access::target::Target::File("/release/access.log".into()));
+    assert_eq!(plain.log.access.value, crate::observe::access::target::Target::File("/release/access.log".into()));
     assert_eq!(plain.state.directory.unwrap().value, Path::new("/var/lib/tlsgate"));
     assert_eq!(plain.admin.listen.unwrap().value.to_string(), "unix:/release/admin.sock");
     assert_eq!(plain.listeners[0].listen.len(), 2);
@@ -99,7 +99,7 @@ fn a_machine_puts_its_own_in_place_of_what_the_release_has() {
     .unwrap();
     // Relative paths start from the folder of the file that they are in.
     assert_eq!(own.listeners[0].listen[0].value.to_string(), "unix:/etc/fleet/l.sock");
-    assert_eq!(own.log.access, crate::observe::access::target::Target::File("/etc/fleet/own.log".into()));
+    assert_eq!(own.log.access.value, crate::observe::access::target::Target::File("/etc/fleet/own.log".into()));
     assert_eq!(own.log.level, crate::observe::log::Level::Info, "a whole table");
     assert_eq!(own.admin.token_file.unwrap().value, PathBuf::from("/etc/fleet/t"));
     let folders = own.listeners[0].certificates[0].value.watched().folders;

@@ -14,7 +14,7 @@ pub struct Process {
     pub user: Option<Located<String>>,
     /// By default the primary group of the user.
     pub group: Option<Located<String>>,
-    pub sandbox: Sandbox,
+    pub sandbox: Located<Sandbox>,
     /// Files and folders that the process may use besides those that other keys name.
     pub sandbox_paths: Vec<Located<PathBuf>>,
 }
@@ -22,7 +22,7 @@ pub struct Process {
 impl Process {
     /// Whether the process gives up rights, so that another one has to keep those of the start.
     pub fn gives_up_rights(&self) -> bool {
-        self.user.is_some() || self.sandbox != Sandbox::Off
+        self.user.is_some() || self.sandbox.value != Sandbox::Off
     }
 }
 
@@ -36,5 +36,5 @@ pub(super) fn validated(process: file::process::Process, folder: &Path, errors: 
     errors.extend(group.iter().filter(empty).map(|group| group.error("found \"\", expected the name of a group")));
     let paths = sandbox_paths.iter().flatten().filter(empty);
     errors.extend(paths.map(|path| path.error("found \"\", expected the path of a file or folder")));
-    Process { user, group, sandbox: sandbox.value, sandbox_paths: paths::files(sandbox_paths, folder) }
+    Process { user, group, sandbox, sandbox_paths: paths::files(sandbox_paths, folder) }
 }

@@ -2,21 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::acme::settings::Publisher;
-use crate::config::located::{ConfigError, Text};
+use crate::config::located::{ConfigError, Located, Text};
 use crate::config::validate::Config;
 use crate::passphrase::Source;
 
 impl Config {
-    /// Each program that is the value of a key.
-    pub fn programs(&self) -> Vec<PathBuf> {
-        let publishers = self.acme.authorities.iter().filter_map(|authority| match &authority.dns {
-            Some(Publisher::Program(path)) => Some(path.clone()),
-            Some(Publisher::Update(_)) | None => None,
-        });
-        let own = self.sources().filter_map(|source| source.value.passphrase());
-        let passphrases = self.keys.passphrases.iter().chain(own).filter_map(Source::program).map(Path::to_owned);
-        publishers.chain(passphrases).collect()
+    /// Each program that is the value of a key, with its place.
+    pub fn programs(&self) -> Vec<Located<PathBuf>> {
+        let publishers = self.authority_files.iter().filter_map(|files| files.program.clone());
+        let shared = self.keys.written.iter().filter_map(|one| Some(one.with(one.value.program()?.to_owned())));
+        let own =
+            self.sources().filter_map(|source| Some(source.with(source.value.passphrase()?.program()?.to_owned())));
+        publishers.chain(shared).chain(own).collect()
     }
 
     /// An error for each program and module that a release names: what this machine names itself is fine.

@@ -40,7 +40,7 @@ impl Interests {
         // An order that has failed for want of one of them is tried again after a reload.
         interests.files.extend(config.authority_files.iter().flat_map(|files| files.paths().cloned()));
         interests.files.extend(config.keys.files());
-        if let Target::File(path) = &config.log.access {
+        if let Target::File(path) = &config.log.access.value {
             interests.written.insert(path.clone());
         }
         interests

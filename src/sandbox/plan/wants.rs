@@ -42,8 +42,8 @@ pub enum Need {
 pub fn of(config: &Config) -> Vec<Want> {
     let mut wants = Vec::new();
     admin(&config.admin, &mut wants);
-    if let Target::File(path) = &config.log.access {
-        wants.push(Want { key: "log: access".into(), at: None, path: path.clone(), need: Need::Log });
+    if let Target::File(path) = &config.log.access.value {
+        wants.push(want(&config.log.access, path, Need::Log));
     }
     wants.extend(config.process.sandbox_paths.iter().map(|path| want(path, &path.value, Need::Anything)));
     wants.extend(config.state.directory.iter().map(|folder| want(folder, &folder.value, Need::State)));

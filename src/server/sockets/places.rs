@@ -4,8 +4,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::acme::settings::Authority;
-use crate::config::located::{ConfigError, Located};
+use crate::config::located::Located;
 use crate::config::validate::Config;
 use crate::net::address::Address;
 use crate::net::endpoint::Endpoint;
@@ -65,45 +64,24 @@ pub(super) struct Place<'c> {
     pub(super) key: Key,
     /// The permissions of a Unix socket.
     pub(super) mode: u32,
-    pub(super) written: Written<'c>,
-}
-
-/// Where an address is written.
-pub(super) enum Written<'c> {
-    Listener(&'c Located<Endpoint>),
-    Authority(&'c Authority),
-}
-
-impl Written<'_> {
-    pub(super) fn error(&self, message: String) -> ConfigError {
-        match self {
-            Self::Listener(place) => place.error(message),
-            Self::Authority(authority) => {
-                ConfigError { path: format!("acme {:?}: http", authority.name), position: None, message }
-            }
-        }
-    }
+    /// Its address in the configuration.
+    pub(super) written: &'c Located<Endpoint>,
 }
 
 /// Every socket of a configuration. Authorities may share one.
 pub(super) fn places<'c>(config: &'c Config, activated: &Activated) -> Vec<Place<'c>> {
     let of_listeners = config.listeners.iter().flat_map(|listener| {
-        let whiches = listener
-            .listen
-            .iter()
-            .flat_map(|place| which(&place.value, activated).map(move |which| (which, Written::Listener(place))));
-        whiches.map(move |(which, written)| Place {
-            key: (Owner::Listener(Arc::clone(&listener.name)), which),
-            mode: listener.socket_mode.0,
-            written,
-        })
+        let mode = listener.socket_mode.0;
+        listener.listen.iter().map(move |written| (Owner::Listener(Arc::clone(&listener.name)), mode, written))
     });
-    let of_authorities = config.acme.authorities.iter().flat_map(|authority| {
-        let whiches = authority.http.iter().flat_map(|endpoint| which(endpoint, activated));
-        whiches.map(move |which| Place { key: (Owner::Http01, which), mode: 0, written: Written::Authority(authority) })
+    let of_authorities = config.authority_files.iter().flat_map(|files| &files.http);
+    let of_authorities = of_authorities.map(|written| (Owner::Http01, 0, written));
+    let places = of_listeners.chain(of_authorities).flat_map(|(owner, mode, written)| {
+        let whiches = which(&written.value, activated);
+        whiches.map(move |which| Place { key: (owner.clone(), which), mode, written })
     });
     let mut seen = HashSet::new();
-    of_listeners.chain(of_authorities).filter(|place| seen.insert(place.key.clone())).collect()
+    places.filter(|place| seen.insert(place.key.clone())).collect()
 }
 
 /// The sockets of an endpoint: all that were passed with its name, or a first one that is missing.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::support::etcd::Version;
+use crate::support::list_server::{Answer, ListServer};
 
 /// What goes on while members come and go: a lease is kept, values are written, a watch is followed.
 struct Traffic {
@@ -167,8 +168,8 @@ fn without_a_majority_every_member_is_named_and_nothing_is_done() {
 
 #[test]
 fn what_is_no_etcd_is_named_and_no_value_is_in_an_error() {
-    let server = crate::support::list_server::ListServer::start();
-    server.set("v3/kv/txn", crate::support::list_server::Answer::Body(b"<html>".to_vec()));
+    let server = ListServer::start();
+    server.set("v3/kv/txn", Answer::Body(b"<html>".to_vec()));
     let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     run(async {
         let endpoints = vec![format!("http://{}", server.address), format!("http://{gone}")];
@@ -184,4 +185,35 @@ fn what_is_no_etcd_is_named_and_no_value_is_in_an_error() {
         let wrong = Settings { endpoints: vec!["etcd".into()], ..settings };
         assert!(matches!(Etcd::new(&wrong), Err(Trouble::Refused(_))));
     });
+}
+
+#[test]
+fn a_member_in_whose_place_something_else_answers_is_passed_over() {
+    let store = Store::one(Version::Newer);
+    let paths = ["v3/kv/range", "v3/kv/txn", "v3/lease/grant", "v3/lease/keepalive", "v3/watch"];
+    for answer in [None, Some("<html>"), Some("{}"), Some(r#"{"result":{"header":{"revision":"-1"}}}"#)] {
+        let server = ListServer::start();
+        for path in paths.iter().filter(|_| answer.is_some()) {
+            server.set(path, Answer::Body(answer.unwrap_or_default().into()));
+        }
+        let endpoints = vec![format!("http://{}", server.address), store.urls()[0].clone()];
+        run(async {
+            let settings = Settings { endpoints, ..settings(&store) };
+            let asked = |path: &str| server.requests().iter().any(|head| head.contains(path));
+            // Who is asked first is drawn by chance.
+            while !paths.iter().all(|path| asked(path) || *path == "v3/kv/txn" && answer.is_some()) {
+                let new = || Etcd::new(&settings).unwrap();
+                new().put(vec![("a".into(), b"1".to_vec())]).await.unwrap();
+                let (revision, entries) = new().read(&owned(&["a"])).await.unwrap();
+                assert_eq!(shown(&entries), [("a", Some("1"))]);
+                let lease = new().grant(Duration::from_secs(60)).await.unwrap();
+                new().keep(lease).await.unwrap();
+                let mut watch = new().watch(&owned(&["b"]), revision).await.unwrap();
+                // What was sent to something else may have been done: then it is asked for again.
+                let etcd = new();
+                while etcd.write(&when(&[], vec![put("b", "2")])).await.unwrap() == Written::Unknown {}
+                assert_eq!(until(&mut watch, "b").await.unwrap().last().unwrap().value, Some(b"2".to_vec()));
+            }
+        });
+    }
 }

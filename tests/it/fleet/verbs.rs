@@ -13,6 +13,7 @@ use crate::support::proxy::PROGRAM;
 use crate::support::tool::shown;
 
 mod documented;
+mod elected;
 mod node;
 mod published;
 mod removed;

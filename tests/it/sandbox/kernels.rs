@@ -47,7 +47,8 @@ fn where_all_is_required_it_does_not_start_without() {
             for part in missing {
                 assert!(shown(&output).contains(part), "{verb}: {}", shown(&output));
             }
-            assert!(shown(&output).contains("process: sandbox"), "{verb}: {}", shown(&output));
+            let place = if verb == "check" { ", column 11: process: sandbox: " } else { "process: sandbox" };
+            assert!(shown(&output).contains(place), "{verb}: {}", shown(&output));
         }
     }
 }

@@ -20,6 +20,8 @@ use super::pki::{Extra, Key, Pki};
 use super::procfs::eventually;
 use super::tool;
 
+mod upkeep;
+
 /// Which etcd.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Version {

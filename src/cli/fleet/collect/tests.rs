@@ -83,3 +83,14 @@ fn what_each_node_writes_itself_is_no_part_of_a_release() {
     assert_eq!(collected.files.keys().collect::<Vec<_>>(), ["a.pem", "tlsgate.toml"]);
     assert!(collected.warnings[0].contains("which each release replaces"), "{:?}", collected.warnings);
 }
+
+#[test]
+fn a_program_that_is_to_be_part_of_a_release_is_an_error_with_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), &["a.pem"]);
+    let text = format!("[keys]\npassphrases = [\"program:ask\"]\n{}", configuration("\"a.pem\"", ""));
+    let errors = collected(folder.path(), &text).err().unwrap();
+    let [error] = &errors[..] else { panic!("{errors:?}") };
+    let expected = "line 2, column 16: keys: passphrases[0]: found the relative path ask of a program";
+    assert!(error.to_string().starts_with(expected), "{error}");
+}

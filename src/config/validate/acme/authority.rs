@@ -13,8 +13,9 @@ use crate::config::located::{ConfigError, Located};
 use crate::config::validate::paths;
 use crate::config::values::HostName;
 use crate::config::values::health::Port;
+use crate::net::endpoint::Endpoint;
 
-/// The files that an authority needs, with their places in the configuration.
+/// What an authority needs on this machine, with the places in the configuration: files, and addresses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Files {
     /// Certificates that are trusted at the directory's address.
@@ -25,12 +26,14 @@ pub struct Files {
     pub tsig: Option<Located<Tsig>>,
     /// The program that publishes records.
     pub program: Option<Located<PathBuf>>,
+    /// Where http-01 is answered.
+    pub http: Vec<Located<Endpoint>>,
 }
 
 impl Files {
     /// The paths of all.
     pub fn paths(&self) -> impl Iterator<Item = &PathBuf> {
-        let Self { ca, eab, tsig, program } = self;
+        let Self { ca, eab, tsig, program, http: _ } = self;
         let paths = [ca, eab, program].into_iter().filter_map(|file| Some(&file.as_ref()?.value));
         paths.chain(tsig.as_ref().map(|tsig| &tsig.value.key_file))
     }
@@ -62,6 +65,8 @@ pub(super) fn validated(written: Written, folder: &Path, errors: &mut Vec<Config
     let ca = written.ca.map(|ca| paths::file(ca, folder));
     let wrong = errors.len() > before || has_eab && eab.is_none() || has_dns && published.is_none();
     let (dns, tsig, program) = published.map_or((None, None, None), |one| (Some(one.publisher), one.tsig, one.program));
+    let http = written.http.into_iter().flatten();
+    let http: Vec<_> = http.map(|one| Located { value: one.value.0, at: one.at, path: one.path }).collect();
     let port = |written: Option<Located<Port>>, default| written.map_or(default, |port| port.value.0);
     let authority = Authority {
         name: written.name.into(),
@@ -73,14 +78,14 @@ pub(super) fn validated(written: Written, folder: &Path, errors: &mut Vec<Config
         profile: written.profile.map(|profile| profile.value),
         challenges,
         dns,
-        http: written.http.into_iter().flatten().map(|endpoint| endpoint.value.0).collect(),
+        http: http.iter().map(|endpoint| endpoint.value.clone()).collect(),
         tls_port: port(written.tls_port, HTTPS),
         http_port: port(written.http_port, HTTP),
         check: written.check.value,
         timeout: written.timeout.value,
         fallback: written.fallback.into_iter().flatten().map(|name| Arc::from(name.value)).collect(),
     };
-    (!wrong).then_some((authority, Files { ca, eab: eab_file, tsig, program }))
+    (!wrong).then_some((authority, Files { ca, eab: eab_file, tsig, program, http }))
 }
 
 /// The name is also that of a folder.

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::process::Output;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -19,6 +20,7 @@ mod clear;
 mod costs;
 mod deaths;
 mod load;
+mod maintenance;
 mod partitions;
 mod publishes;
 mod refused;
@@ -110,7 +112,7 @@ impl Proof {
 
     /// The same while etcd may have no leader, or nodes do not know yet that their member of etcd tells them nothing.
     fn publishes_in_the_end(&mut self) {
-        let begun = std::time::Instant::now();
+        let begun = Instant::now();
         loop {
             self.renew();
             let output = self.scene.publish(&["--note", &self.newest.to_string(), "--wait", "20s"]);
@@ -139,6 +141,16 @@ impl Proof {
         assert_eq!(output.status.code(), Some(1), "{}", shown(&output));
         self.takes_back();
         String::from_utf8(output.stderr).unwrap()
+    }
+
+    /// Holds a fault that has begun then for as many seconds as this variable of the environment says, if it says so, during which
+    /// clients are served.
+    fn holds(&self, variable: &str, begun: Instant) {
+        let Ok(seconds) = std::env::var(variable) else { return };
+        let least = Duration::from_secs(seconds.parse().unwrap());
+        while begun.elapsed() < least {
+            self.load.goes_on();
+        }
     }
 
     /// The newest certificate is published: clients must see it on every node.
@@ -181,7 +193,7 @@ impl Proof {
     }
 
     /// All nodes serve the same release, and etcd has it, too. Clients are called off. Returns what they have seen.
-    fn ends(&mut self) -> Vec<BTreeMap<u64, std::time::Instant>> {
+    fn ends(&mut self) -> Vec<BTreeMap<u64, Instant>> {
         self.load.goes_on();
         let seen = self.load.ends();
         let names: BTreeSet<&str> = self.nodes.keys().copied().collect();

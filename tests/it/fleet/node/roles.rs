@@ -37,6 +37,7 @@ fn the_rights_of_a_node_are_enough_to_lead_and_who_lacks_them_says_so() {
     let trouble = eventually("it says that it cannot lead", trouble);
     assert!(trouble.contains("permission denied"), "{trouble}");
     node.proxy.log_line("this node cannot take the lead, or share keys of session tickets");
+    node.metric("tlsgate_fleet_leader_trouble{node=\"a\"} 1");
     let status = |scene: &Scene| {
         let output = scene.verb("status").output().unwrap();
         (output.status.code(), String::from_utf8(output.stdout).unwrap())
@@ -48,6 +49,7 @@ fn the_rights_of_a_node_are_enough_to_lead_and_who_lacks_them_says_so() {
     eventually("it shares keys of tickets", || node.folder.join("state/fleet/tickets.keys").is_file().then_some(()));
     assert!(scene.store.all().contains_key("/tlsgate/test/control/tickets"));
     eventually("nothing is wrong", || node.shown()["leader_trouble"].is_null().then_some(()));
+    node.metric("tlsgate_fleet_leader_trouble{node=\"a\"} 0");
     let (code, text) = status(&scene);
     assert!(code == Some(0) && text.contains("leader: a\n"), "{text}");
 }

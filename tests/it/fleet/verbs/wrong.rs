@@ -39,7 +39,7 @@ fn bad_input_is_named() {
     fleet.store.kill(0);
     let url = fleet.store.urls()[0].clone();
     let host = url.trim_start_matches("http://");
-    for verb in [
+    let verbs = [
         &["publish", "-c", "gate/tlsgate.toml"][..],
         &["status"],
         &["history"],
@@ -47,8 +47,14 @@ fn bad_input_is_named() {
         &["rollback", "1"],
         &["gc"],
         &["drain", "directory/x"],
-    ] {
-        let error = fleet.refuses(verb);
-        assert!(error.contains(host), "{verb:?}: {error}");
+    ];
+    // Each asks for a while.
+    let started = verbs.map(|verb| (verb, fleet.start(verb)));
+    for (verb, child) in started {
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{verb:?}: {}", shown(&output));
+        let errors = String::from_utf8(output.stderr).unwrap();
+        let last = errors.lines().last().unwrap();
+        assert!(last.contains(host), "{verb:?}: {errors}");
     }
 }

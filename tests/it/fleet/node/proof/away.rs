@@ -1,4 +1,7 @@
 //! etcd is away for longer than leases live, or stands still: clients are served all the time, and the fleet is whole afterwards.
+//! `TLSGATE_TEST_AWAY=600` keeps it away for that many seconds at least.
+
+use std::time::Instant;
 
 use super::Proof;
 use crate::support::procfs::eventually;
@@ -34,6 +37,7 @@ impl Proof {
 #[test]
 fn etcd_is_away_and_comes_back() {
     let mut proof = Proof::of_five();
+    let begun = Instant::now();
     (0..3).for_each(|member| proof.scene.store.stop(member));
     proof.is_cut_off(&super::NODES);
     proof.is_read_only();
@@ -44,6 +48,7 @@ fn etcd_is_away_and_comes_back() {
     proof.load.at("d", &proof.scene.trusting, node.proxy.address("main"));
     proof.nodes.insert("d", node);
     proof.load.goes_on();
+    proof.holds(AWAY, begun);
     (0..3).for_each(|member| proof.scene.store.restart(member));
     proof.is_whole_again();
     proof.ends();
@@ -67,14 +72,19 @@ fn one_frozen_member_of_etcd_stops_nothing() {
 fn most_members_of_etcd_frozen_is_etcd_away() {
     let mut proof = Proof::of_five();
     let leader = proof.scene.store.leader();
+    let begun = Instant::now();
     for member in [leader, (leader + 1) % 3] {
         proof.scene.store.freeze(member);
     }
     proof.is_cut_off(&super::NODES);
     proof.is_read_only();
+    proof.holds(AWAY, begun);
     for member in [leader, (leader + 1) % 3] {
         proof.scene.store.thaw(member);
     }
     proof.is_whole_again();
     proof.ends();
 }
+
+/// How many seconds etcd is away at least.
+const AWAY: &str = "TLSGATE_TEST_AWAY";

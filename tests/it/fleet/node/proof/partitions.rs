@@ -2,10 +2,13 @@
 //!
 //! All processes share its loopback interface. A process that is to be cut off has a group of its own; the kernel marks the
 //! connections that it opens with that number, and drops packets with that mark in both directions.
+//!
+//! A partition lasts until those who are to notice have noticed; `TLSGATE_TEST_CUT=60` makes each last that many seconds at least.
 
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 use std::thread;
+use std::time::Instant;
 
 use nix::sched::{CloneFlags, unshare};
 
@@ -36,9 +39,10 @@ fn tool(command: &str) {
     assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// The connections between etcd and the processes of the group are cut.
-fn cut() {
+/// The connections between etcd and the processes of the group are cut. Returns since when.
+fn cut() -> Instant {
     tool(&format!("nft add rule ip cut drops ct mark {GROUP} drop"));
+    Instant::now()
 }
 
 /// Nothing is cut any more.
@@ -66,7 +70,7 @@ fn a_node_that_is_cut_off_from_etcd_serves_on_and_catches_up() {
         let mut proof = Proof::of_five();
         proof.in_group("d");
         proof.publishes();
-        cut();
+        let begun = cut();
         // While it still counts as alive it is waited for, and then it is gone: nothing is published without everybody.
         let reason = proof.is_refused();
         assert!(reason.contains("\"d\""), "{reason}");
@@ -78,6 +82,7 @@ fn a_node_that_is_cut_off_from_etcd_serves_on_and_catches_up() {
         assert!(output.status.success(), "{output:?}");
         proof.published = proof.files();
         proof.load.goes_on();
+        proof.holds(CUT, begun);
         heal();
         proof.load.sees(proof.newest);
         proof.nodes["d"].is_connected();
@@ -94,12 +99,13 @@ fn a_publisher_that_is_cut_off_changes_nothing_by_halves() {
         proof.group = Some(GROUP);
         let mut child = proof.begins_without_answer_of("b");
         proof.group = None;
-        cut();
+        let begun = cut();
         proof.thaws("b");
         // Its proposal goes with its lease, while it still waits.
         assert!(!proof.settles(), "it cannot have been published");
         // Others publish meanwhile, and it finds that out.
         proof.publishes();
+        proof.holds(CUT, begun);
         heal();
         assert_ne!(child.wait().unwrap().code(), Some(0));
         proof.publishes();
@@ -115,6 +121,7 @@ fn members_of_etcd_that_do_not_see_each_other_stop_no_traffic() {
         let peers = proof.scene.store.peer_addresses();
         // First the leader alone on its side, then nobody sees anybody.
         for (what, alone) in [("the leader is alone", &peers[leader..=leader]), ("all are alone", &peers[..])] {
+            let begun = Instant::now();
             for (ip, port) in alone {
                 tool(&format!("nft add rule ip cut drops ip daddr {ip} tcp dport {port} drop"));
                 tool(&format!("nft add rule ip cut drops ip saddr {ip} tcp sport {port} drop"));
@@ -129,6 +136,7 @@ fn members_of_etcd_that_do_not_see_each_other_stop_no_traffic() {
                 }
             }
             proof.load.goes_on();
+            proof.holds(CUT, begun);
             heal();
             proof.scene.store.is_healthy();
             for node in proof.nodes.values() {
@@ -145,3 +153,6 @@ const GROUP: u32 = 4242;
 
 /// Where members of etcd listen.
 const ETCD: &str = "127.64.0.0-127.192.0.0";
+
+/// How many seconds each partition lasts at least.
+const CUT: &str = "TLSGATE_TEST_CUT";
