@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
-use super::interrupted::interrupted;
+use super::interrupted::{interrupted, pass_on};
 use super::place::Store;
 use super::releases;
 use super::shown::{self, names, now};
@@ -80,6 +80,21 @@ pub(super) async fn propose(store: &Store, draft: Draft, how: &How) -> Result<Re
         is_interrupted.set(true);
     };
     drive(&mut publisher, &store.etcd, &mut watcher, stop).await;
+    let result = ended(store, &publisher, watcher, is_interrupted.get()).await;
+    if is_interrupted.get() && result.is_ok() {
+        // The release counts already. If it is a canary's, whoever watches it next has to take it back.
+        pass_on();
+    }
+    result
+}
+
+/// How it has ended.
+async fn ended(
+    store: &Store,
+    publisher: &Publisher,
+    watcher: Watcher<'_>,
+    is_interrupted: bool,
+) -> Result<Record, Failure> {
     match publisher.end() {
         Some(End::Committed(record)) => Ok(record.clone()),
         Some(End::Withdrawn(reason)) => Err(withdrawn(reason)),
@@ -90,8 +105,8 @@ pub(super) async fn propose(store: &Store, draft: Draft, how: &How) -> Result<Re
         )
         .into()),
         None => {
-            let why = if is_interrupted.get() { "interrupted".into() } else { watcher.trouble.unwrap_or_default() };
-            ended_early(store, &publisher, &why).await
+            let why = if is_interrupted { "interrupted".into() } else { watcher.trouble.unwrap_or_default() };
+            ended_early(store, publisher, &why).await
         }
     }
 }

@@ -20,6 +20,11 @@ pub(super) async fn interrupted() {
     CALLED.notified().await;
 }
 
+/// For whoever has been interrupted, and for whom it was too late: it counts for whoever waits next.
+pub(super) fn pass_on() {
+    CALLED.notify_one();
+}
+
 async fn listen() {
     let kinds = [SignalKind::interrupt(), SignalKind::terminate()].map(signal);
     let [Ok(mut interrupt), Ok(mut terminate)] = kinds else { return };
@@ -47,4 +52,17 @@ fn ignores_hangup() -> bool {
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     // SIGHUP is the first signal.
     ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_came_too_late_for_one_counts_for_the_next_once() {
+        pass_on();
+        interrupted().await;
+        let again = tokio::time::timeout(std::time::Duration::ZERO, interrupted()).await;
+        assert!(again.is_err());
+    }
 }
