@@ -376,7 +376,7 @@ fn warn(built: Built, before: &[Warning]) -> (Snapshot, Arc<[Warning]>) {
     let Built { snapshot, warnings: mut now, failures, unusable, unproved, pending: _ } = built;
     let unusable = unusable.iter().map(|error| Warning::about(error.to_string(), "the certificate is not served"));
     let unproved = unproved.iter().map(|error| Warning::about(error.to_string(), "the list is not used"));
-    now.extend(failures.into_iter().map(|failure| failure.value).chain(unusable).chain(unproved));
+    now.extend(failures.into_iter().map(|failure| failure.value.warning).chain(unusable).chain(unproved));
     now.sort_unstable();
     now.dedup();
     for line in warning::lines(now.iter().filter(|warning| before.binary_search(warning).is_err())) {

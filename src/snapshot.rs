@@ -105,7 +105,7 @@ pub struct Built {
     pub warnings: Vec<Warning>,
     /// Certificates of folders that could not be loaded: skipped, or kept at their last good version; each with the place of
     /// its folder.
-    pub failures: Vec<Located<Warning>>,
+    pub failures: Vec<Located<Failure>>,
     /// Certificates of folders that their listener's policy can never serve. `tlsgate check` reports them as errors; a
     /// reload goes on, since a file that appears in a folder must not keep other certificates from being renewed.
     pub unusable: Vec<ConfigError>,
@@ -117,12 +117,30 @@ pub struct Built {
     pub pending: Vec<Warning>,
 }
 
+/// A certificate that could not be loaded.
+#[derive(Debug)]
+pub struct Failure {
+    pub warning: Warning,
+    /// Whether tlsgate has ordered it, and orders another one in its place.
+    pub is_ordered: bool,
+}
+
 impl Built {
     /// The failures as errors, for who must find them in the file: a warning has no line, since what is reported already must
     /// not be new where lines have moved.
     pub fn failed(&self) -> Vec<ConfigError> {
-        let error = |failure: &Located<Warning>| failure.error(failure.value.clone().placeless().to_string());
-        self.failures.iter().map(error).collect()
+        self.failures.iter().map(Located::as_error).collect()
+    }
+
+    /// Those for which another configuration, or other files, would be needed.
+    pub fn failed_for_good(&self) -> Vec<ConfigError> {
+        self.failures.iter().filter(|failure| !failure.value.is_ordered).map(Located::as_error).collect()
+    }
+}
+
+impl Located<Failure> {
+    fn as_error(&self) -> ConfigError {
+        self.error(self.value.warning.clone().placeless().to_string())
     }
 }
 

@@ -70,8 +70,9 @@ impl<S: Sockets> Reloader<S> {
         built: Result<Ready, Vec<ConfigError>>,
     ) -> Result<(), Vec<ConfigError>> {
         let whole = built.and_then(|ready| {
-            // A reload goes on with the last good version of a certificate, and no release has one of another's.
-            let errors = ready.built.failed();
+            // A reload goes on with the last good version of a certificate, and no release has one of another's. What a node
+            // keeps of its orders is no part of the release.
+            let errors = ready.built.failed_for_good();
             if errors.is_empty() { Ok(ready) } else { Err(errors) }
         });
         let bound = whole.and_then(|ready| Ok((self.sockets.prepare(&ready.config)?, ready)));

@@ -14,8 +14,8 @@ use crate::files;
 use crate::ja4::Ja4;
 use crate::limit::prefixes::Addresses;
 use crate::passphrase::Source as Passphrase;
-use crate::snapshot::ListFile;
 use crate::snapshot::lists::Lists;
+use crate::snapshot::{Failure, ListFile};
 use crate::tls::certificate::pem;
 use crate::tls::certificate::store::{Loading, Store, Trust};
 use crate::tls::trust::lists::seen::Seen;
@@ -32,7 +32,7 @@ pub(super) struct Reading<'b> {
     /// Files of secrets and of lists that a warning names already.
     warned_of: HashSet<PathBuf>,
     /// Certificates that were found and could not be loaded: skipped, or kept at their last good version.
-    pub(super) failures: Vec<Located<Warning>>,
+    pub(super) failures: Vec<Located<Failure>>,
     /// Certificates that were found and that their listener's policy can never serve.
     pub(super) unusable: Vec<ConfigError>,
     /// Lists of revoked certificates that were fetched and cannot be used.

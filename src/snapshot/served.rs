@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use crate::config::located::{ConfigError, Located};
+use crate::snapshot::Failure;
 use crate::snapshot::reach::Reach;
 use crate::snapshot::reading::Reading;
 use crate::snapshot::remarks;
@@ -60,7 +61,8 @@ fn load(here: &Located<()>, policy: &Policy, sources: &[Located<Source>], readin
         match source.value.load(&mut reading.loading) {
             Ok(loaded) => {
                 reading.warnings.extend(loaded.warnings.into_iter().map(|warning| warning.at(&place)));
-                let failures = loaded.failures.into_iter();
+                let is_ordered = loaded.is_ordered;
+                let failures = loaded.failures.into_iter().map(|warning| Failure { warning, is_ordered });
                 reading.failures.extend(failures.map(|failure| source.with(failure)));
                 for item in &loaded.items {
                     let Some(reason) = never_served(&item.entry.certificate, policy) else { continue };
@@ -79,10 +81,13 @@ fn load(here: &Located<()>, policy: &Policy, sources: &[Located<Source>], readin
     if given.items.is_empty() && given.pending.is_empty() && reading.errors.len() == errors {
         let mut message = NONE_FOUND.to_owned();
         // The reasons why files were skipped explain why nothing is left.
-        message.extend(skipped.iter().map(|reason| format!("; {}", reason.value)));
+        message.extend(skipped.iter().map(|reason| format!("; {}", reason.value.warning)));
         reading.errors.push(here.error(message));
     }
-    let placed = |failure: Located<Warning>| Located { value: failure.value.at(&place), ..failure };
+    let placed = |mut failure: Located<Failure>| {
+        failure.value.warning = failure.value.warning.at(&place);
+        failure
+    };
     reading.failures.extend(skipped.into_iter().map(placed));
     given
 }

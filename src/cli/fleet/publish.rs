@@ -101,7 +101,7 @@ fn prepared(path: &Path, no_check: bool) -> Result<Collected, String> {
         if !no_check {
             let built = check::usable(&config)?;
             // Nodes refuse a release with a certificate that cannot be loaded.
-            let failed = built.failed();
+            let failed = built.failed_for_good();
             let faults = [failed, built.unusable, built.unproved].concat();
             if !faults.is_empty() {
                 return Err(faults);

@@ -39,7 +39,7 @@ impl Ordered {
 impl Kind for Ordered {
     /// What does not exist yet is no error. What cannot be used is none either, since another one is ordered in its place.
     fn load(&self, loading: &mut Loading<'_>) -> Result<Loaded, StoreError> {
-        let mut loaded = Loaded::default();
+        let mut loaded = Loaded { is_ordered: true, ..Loaded::default() };
         for folder in &self.folders {
             let [cert, key] = Self::files(folder);
             let origin = Origin::of(cert, Some(key));

@@ -36,6 +36,8 @@ pub struct Loaded {
     pub failures: Vec<Warning>,
     /// Certificates that are ordered and not there yet.
     pub pending: Vec<Pending>,
+    /// Whether these are what tlsgate has ordered and keeps itself: who has written the configuration can mend no failure.
+    pub is_ordered: bool,
 }
 
 /// A certificate that an authority is to issue, and for which there is no other one of the same source.

@@ -77,3 +77,25 @@ fn nothing_is_in_the_clear_what_is_lost_is_put_back_and_what_is_changed_is_not_t
     let a = scene.start("a", ip);
     assert_eq!(scene.all_serve(&[&a, &b], None), served);
 }
+
+#[test]
+fn what_is_damaged_in_the_state_of_a_node_keeps_no_release_away() {
+    let scene = Scene::new();
+    let (a, b) = (scene.node("a"), scene.node("b"));
+    scene.leads(&a);
+    let served = scene.all_serve(&[&a, &b], None);
+    let kept = b.folder.join("state/acme");
+    let certificate =
+        eventually("its certificate is kept", || files(&kept).into_keys().find(|path| path.ends_with("tls.crt")));
+    fs::write(kept.join(certificate), "damaged").unwrap();
+    let config = scene.path("gate/tlsgate.toml");
+    let changed = format!("# Another release.\n{}", fs::read_to_string(&config).unwrap());
+    fs::write(config, changed).unwrap();
+    let output = scene.publish();
+    assert!(output.status.success(), "{}", tool::shown(&output));
+    for node in [&a, &b] {
+        let shown = || node.door().get("/api/v1/fleet").json()["fleet"]["release"]["number"] == 2;
+        eventually(node.name, || shown().then_some(()));
+    }
+    assert_eq!(scene.all_serve(&[&a, &b], None), served);
+}
