@@ -76,9 +76,11 @@ impl Leader {
 
     fn decide(&self, now: u64) -> Option<Action> {
         let Some(session) = &self.session else { return Some(Action::Connect) };
+        if session.is_stale {
+            return Some(Action::Read);
+        }
         let leader = &session.view.leader;
         match self.fence() {
-            _ if session.is_stale => Some(Action::Read),
             Some(fence) => self.keep_tickets(&session.view, fence, now),
             None if is_held(leader) => None,
             None => self.stand(session.lease, leader.revision),

@@ -249,7 +249,7 @@ impl Reader {
 }
 
 /// Of a file, in bytes. etcd takes 1.5 MiB in a request.
-const PIECE: usize = 256 * 1024;
+pub const PIECE: usize = 256 * 1024;
 
 /// So many entries has a list in the mean, and at most.
 const ONE_IN: u8 = 64;

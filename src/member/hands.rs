@@ -177,9 +177,10 @@ impl Own {
     async fn prepare(&mut self, root: &Root) -> Result<(), String> {
         // Whoever changes the folder between this and the build is the owner of the process.
         if self.kept(root).await.is_err() {
-            // What has not changed since is here already.
+            // What has not changed since is here already. Each part of it is proved before it is used.
             let last = self.serving.root_for(&self.node).clone();
-            let here = Arc::new(self.kept(&last).await.unwrap_or_default());
+            let (state, of) = (self.state.clone(), last.clone());
+            let here = Arc::new(aside(move || kept::unproved(&state, &of)).await.unwrap_or_default());
             let files = self.fetched(root, &here).await?;
             let (house, kept_as) = (Arc::clone(&self.house), root.clone());
             aside(move || house.keep(&kept_as, &files, Some((&last, &here)))).await?;

@@ -68,10 +68,17 @@ pub(super) fn parts(files: &Files, parts: &Parts) -> Result<BTreeMap<String, Pla
 
 /// The files of a release, if they are those that its root names.
 pub fn release(state: &Path, root: &Root, secrets: &Secrets) -> Result<Files, String> {
+    let files = unproved(state, root)?;
+    let top = folder_of(state).join(RELEASES).join(name(root)?);
+    prove(&files, root, secrets).map_err(|found| format!("{}: {found}", top.display()))?;
+    Ok(files)
+}
+
+/// What is in the folder of a release, whatever that is: for who proves each part of it.
+pub(super) fn unproved(state: &Path, root: &Root) -> Result<Files, String> {
     let top = folder_of(state).join(RELEASES).join(name(root)?);
     let mut files = Files::new();
     collect(&top, &top, &mut files, tree::DEEPEST)?;
-    prove(&files, root, secrets).map_err(|found| format!("{}: {found}", top.display()))?;
     Ok(files)
 }
 

@@ -4,7 +4,7 @@
 //! `TLSGATE_SOAK=60m` says otherwise. docs/reliability.md describes the method.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-#[allow(dead_code, reason = "the tests of tests/it use the rest")]
+#[expect(dead_code, reason = "the tests of tests/it use the rest")]
 #[path = "../it/support/mod.rs"]
 mod support;
 #[path = "../../benches/peers/svg.rs"]

@@ -1,6 +1,6 @@
 //! Whether the soak notices what it claims to notice: its parts against correct and faulty peers.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-#![allow(dead_code, reason = "the soak itself uses the rest")]
+#![expect(dead_code, reason = "the soak itself uses the rest")]
 
 #[path = "../it/support/mod.rs"]
 mod support;

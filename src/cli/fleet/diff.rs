@@ -14,6 +14,7 @@ use super::releases;
 use super::shown::{release_json, time};
 use crate::cli::answer::form::{self, Output};
 use crate::cli::answer::print::{say, visible};
+use crate::fleet::part::Plain;
 use crate::fleet::tree::lists::Entry;
 use crate::tls::certificate::inspect::Facts;
 use crate::tls::certificate::pem;
@@ -107,9 +108,7 @@ fn text(content: &[u8]) -> String {
     String::from_utf8_lossy(content).into_owned()
 }
 
-type Content = zeroize::Zeroizing<Vec<u8>>;
-
-async fn side(store: &Store, entry: Option<&Entry>) -> Result<(Option<Side>, Option<Content>), String> {
+async fn side(store: &Store, entry: Option<&Entry>) -> Result<(Option<Side>, Option<Plain>), String> {
     let Some(entry) = entry else { return Ok((None, None)) };
     let content = match entry.size <= LARGEST {
         true => Some(releases::content(store, entry).await?),

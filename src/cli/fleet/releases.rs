@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use zeroize::Zeroizing;
-
 use super::place::Store;
 use crate::fleet::key;
-use crate::fleet::part::PartName;
+use crate::fleet::part::{PartName, Plain};
 use crate::fleet::record::{Record, Root};
+use crate::fleet::tree;
 use crate::fleet::tree::lists::{Entry, Lists};
 
 /// The history.
@@ -89,8 +88,10 @@ pub(super) async fn files(store: &Store, root: &Root) -> Result<BTreeMap<String,
 }
 
 /// The content of one file.
-pub(super) async fn content(store: &Store, entry: &Entry) -> Result<Zeroizing<Vec<u8>>, String> {
-    let mut content = Zeroizing::new(Vec::new());
+pub(super) async fn content(store: &Store, entry: &Entry) -> Result<Plain, String> {
+    // At once, since nobody would wipe what it grows out of; whatever size somebody has written there.
+    let most = entry.pieces.len().saturating_mul(tree::PIECE);
+    let mut content = Plain::new(Vec::with_capacity(usize::try_from(entry.size).map_or(0, |size| size.min(most))));
     for pieces in entry.pieces.chunks(PIECES) {
         let there = parts(store, pieces).await?;
         for piece in pieces {
@@ -130,7 +131,7 @@ fn gone(part: &PartName, count: usize) -> String {
 }
 
 /// These parts, opened; those that exist.
-pub(super) async fn parts(store: &Store, names: &[PartName]) -> Result<BTreeMap<PartName, Zeroizing<Vec<u8>>>, String> {
+pub(super) async fn parts(store: &Store, names: &[PartName]) -> Result<BTreeMap<PartName, Plain>, String> {
     let keys: Vec<String> = names.iter().map(key::part).collect();
     let entries = store.etcd.get(&keys).await.map_err(|trouble| trouble.to_string())?;
     let mut parts = BTreeMap::new();

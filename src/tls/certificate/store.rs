@@ -3,6 +3,7 @@
 //! A file that did not change is not read again, and what can no longer be read keeps its last good version.
 //! Must not know: kinds of source, which listener they are for, configuration.
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -58,19 +59,20 @@ pub struct Loading<'s> {
     before: &'s Store,
     /// The content of the store before, by file and by folder.
     known: Known<'s>,
+    /// Those of a release of a fleet, by the paths in it, once one is looked for: the next release has another folder, and
+    /// mostly the same files.
+    in_release: OnceCell<HashMap<Origin, &'s Kept>>,
     after: Store,
     trust: Trust,
     now: SystemTime,
     unlocking: Unlocking<'s>,
 }
 
-/// Certificates by their places; all but the last are those that came from folders.
+/// Certificates that came from folders, by their places.
 #[derive(Debug, Default)]
 struct Known<'s> {
     of_certificate: HashMap<&'s Path, &'s Kept>,
     in_folder: HashMap<&'s Path, Vec<&'s Origin>>,
-    /// Those of a release of a fleet, by the paths in it: the next release has another folder, and mostly the same files.
-    in_release: HashMap<Origin, &'s Kept>,
 }
 
 impl Store {
@@ -90,9 +92,8 @@ impl Store {
                 known.in_folder.entry(folder).or_default().push(origin);
             }
         }
-        known.in_release = self.kept.iter().filter_map(|(origin, kept)| Some((origin.in_release()?, kept))).collect();
         let unlocking = Unlocking::new(passphrases, &self.refused);
-        Loading { before: self, known, after: Self::default(), trust, now, unlocking }
+        Loading { before: self, known, in_release: OnceCell::new(), after: Self::default(), trust, now, unlocking }
     }
 }
 
@@ -135,7 +136,14 @@ impl<'s> Loading<'s> {
 
     /// What was built of these files, or of files with these paths in another release: the same where their bytes are.
     fn built_before(&self, origin: &Origin) -> Option<&'s Kept> {
-        self.before.kept.get(origin).or_else(|| self.known.in_release.get(&origin.in_release()?).copied())
+        self.before.kept.get(origin).or_else(|| {
+            let named = origin.in_release()?;
+            let of_release = |(origin, kept): (&Origin, &'s Kept)| Some((origin.in_release()?, kept));
+            self.in_release
+                .get_or_init(|| self.before.kept.iter().filter_map(of_release).collect())
+                .get(&named)
+                .copied()
+        })
     }
 
     /// The certificate as it was before, also for a combined file that lost its key, or a pair whose key is gone.

@@ -14,6 +14,7 @@ use crate::support::tool::shown;
 
 mod documented;
 mod elected;
+mod held;
 mod node;
 mod published;
 mod removed;

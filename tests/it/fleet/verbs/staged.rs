@@ -3,6 +3,7 @@
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use super::held::Held;
 use super::node::{Part, Played};
 use super::*;
 use crate::support::procfs::eventually;
@@ -74,4 +75,30 @@ fn a_publisher_whose_terminal_is_closed_brings_all_back_and_one_that_is_killed_l
     publish.wait().unwrap();
     let status = fleet.does(&["status"]);
     assert!(status.contains("a canary: n0 alone serve what is new, until 2"), "{status}");
+}
+
+#[test]
+fn a_publisher_that_is_interrupted_while_it_commits_brings_all_back() {
+    let fleet = Fleet::new();
+    let [canary, _other] = ["n0", "n1"].map(|name| Played::new(&fleet, name, Part::Ready));
+    fleet.publish();
+    fleet.configure("max_connections = 5");
+    let way = Held::before(&fleet.store.urls()[0], "/tlsgate/test/control/current");
+    let text =
+        fleet.fleet_toml("fleet.key", "").replace(&format!("{:?}", fleet.store.urls()), &format!("[{:?}]", way.url));
+    fleet.write("held.toml", &text);
+    let mut publish =
+        fleet.start(&["publish", "--fleet", "held.toml", "-c", "gate/tlsgate.toml", "--canary", "n0", "--for", "1h"]);
+    way.is_held();
+    serves(&canary, 2);
+    kill(Pid::from_raw(i32::try_from(publish.id()).unwrap()), Signal::SIGTERM).unwrap();
+    // It has heard of it, and not yet that its release counts.
+    way.is_given_up();
+    way.lets_go();
+    serves(&canary, 3);
+    eventually("it ends", || publish.try_wait().unwrap());
+    let output = publish.wait_with_output().unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert!(error.contains("canary: interrupted; release 3 has the files of release 1 again"), "{error}");
 }
