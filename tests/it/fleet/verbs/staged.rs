@@ -12,6 +12,13 @@ fn serves(node: &Played, number: u64) {
     eventually("it serves", || (node.serves() == Some(number)).then_some(()));
 }
 
+/// Waits until a publisher has ended, and not for the hour that it would watch a canary. Returns its code and its errors.
+fn ended(mut publish: Child) -> (Option<i32>, String) {
+    eventually("it ends", || publish.try_wait().unwrap());
+    let output = publish.wait_with_output().unwrap();
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+}
+
 #[test]
 fn a_canary_that_stays_well_is_followed_by_all() {
     let fleet = Fleet::new();
@@ -41,9 +48,8 @@ fn a_canary_that_dies_brings_all_back() {
     serves(&canary, 2);
     serves(&other, 2);
     drop(canary);
-    let output = publish.wait_with_output().unwrap();
-    let error = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(1), "{error}");
+    let (code, error) = ended(publish);
+    assert_eq!(code, Some(1), "{error}");
     assert!(error.contains("canary: node \"n0\" is gone; release 3 has the files of release 1 again"), "{error}");
     serves(&other, 3);
     assert!(fleet.does(&["diff", "1", "3"]).contains("the same files"));
@@ -55,7 +61,13 @@ fn a_publisher_whose_terminal_is_closed_brings_all_back_and_one_that_is_killed_l
     let [canary, _other] = ["n0", "n1"].map(|name| Played::new(&fleet, name, Part::Ready));
     fleet.publish();
     fleet.configure("max_connections = 5");
-    let start = || fleet.start(&["publish", "-c", "gate/tlsgate.toml", "--canary", "n0", "--for", "1h"]);
+    // Where the tests were started by nohup, all that they start would ignore the signal, as it should.
+    let start = || {
+        let mut command = Command::new("env");
+        command.args(["--default-signal=HUP", PROGRAM, "fleet", "publish", "-c", "gate/tlsgate.toml"]);
+        command.args(["--canary", "n0", "--for", "1h"]).current_dir(fleet.folder.path()).stdin(Stdio::null());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
     let publish = start();
     serves(&canary, 2);
     // It is watched from a moment after that on.
@@ -64,9 +76,8 @@ fn a_publisher_whose_terminal_is_closed_brings_all_back_and_one_that_is_killed_l
         until.is_string().then_some(())
     });
     kill(Pid::from_raw(i32::try_from(publish.id()).unwrap()), Signal::SIGHUP).unwrap();
-    let output = publish.wait_with_output().unwrap();
-    let error = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(1), "{error}");
+    let (code, error) = ended(publish);
+    assert_eq!(code, Some(1), "{error}");
     assert!(error.contains("canary: interrupted; release 3 has the files of release 1 again"), "{error}");
     serves(&canary, 3);
     let mut publish = start();
@@ -87,7 +98,7 @@ fn a_publisher_that_is_interrupted_while_it_commits_brings_all_back() {
     let text =
         fleet.fleet_toml("fleet.key", "").replace(&format!("{:?}", fleet.store.urls()), &format!("[{:?}]", way.url));
     fleet.write("held.toml", &text);
-    let mut publish =
+    let publish =
         fleet.start(&["publish", "--fleet", "held.toml", "-c", "gate/tlsgate.toml", "--canary", "n0", "--for", "1h"]);
     way.is_held();
     serves(&canary, 2);
@@ -96,9 +107,7 @@ fn a_publisher_that_is_interrupted_while_it_commits_brings_all_back() {
     way.is_given_up();
     way.lets_go();
     serves(&canary, 3);
-    eventually("it ends", || publish.try_wait().unwrap());
-    let output = publish.wait_with_output().unwrap();
-    let error = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(1), "{error}");
+    let (code, error) = ended(publish);
+    assert_eq!(code, Some(1), "{error}");
     assert!(error.contains("canary: interrupted; release 3 has the files of release 1 again"), "{error}");
 }
