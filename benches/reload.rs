@@ -32,12 +32,12 @@ fn main() {
     let mut state = Snapshot::default();
     measure("the first load", 1, || state = build(&Snapshot::default(), Trust::Bytes));
     for (what, trust) in [("by the files' stamps", Trust::Stamps), ("by the files' bytes", Trust::Bytes)] {
-        measure(&format!("loaded again {what}, nothing changed"), ROUNDS, || state = build(&state, trust));
+        measure(&format!("loaded again {what}, nothing changed"), ROUNDS, || state = build(&state, trust.clone()));
         let mut number = 0;
         measure(&format!("loaded again {what}, one changed"), ROUNDS, || {
             number += 1;
             write(&certs, number, &authority);
-            state = build(&state, trust);
+            state = build(&state, trust.clone());
         });
     }
     measure_bad(&certs, || {

@@ -15,9 +15,11 @@ pub mod opening;
 pub mod pipe;
 pub mod progress;
 mod shown;
+mod unchanged;
 
 use bounded::{read_to_end, text, too_large};
 pub use shown::{in_release, shown};
+pub use unchanged::Unchanged;
 
 /// What was read from a file.
 #[derive(Debug)]

@@ -21,8 +21,10 @@ mod hands;
 pub mod kept;
 pub mod leading;
 pub mod orders;
+pub mod releases;
 mod run;
 pub mod secrets;
+mod shelf;
 pub mod start;
 pub mod status;
 

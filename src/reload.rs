@@ -16,9 +16,11 @@ use crate::background;
 use crate::config::located::ConfigError;
 use crate::config::validate::Config;
 use crate::config::validate::runtime::Runtime;
+use crate::files::Unchanged;
 use crate::reload::control::{Command, Control, Status};
 use crate::sandbox::plan::Plan;
 use crate::snapshot::{Built, Current, Snapshot};
+use crate::tls::certificate::store::Trust;
 use crate::warning::{self, Warning};
 
 pub mod build;
@@ -48,8 +50,8 @@ use watch::interests::Interests;
 pub enum Purpose {
     /// To be put into force at once.
     Reload(Cause),
-    /// To be held.
-    Prepare(Release),
+    /// To be held. With what is known of its files.
+    Prepare(Release, Option<Arc<Unchanged>>),
 }
 
 /// What has ended.
@@ -167,8 +169,10 @@ impl<S: Sockets> Reloader<S> {
     fn start_building(&mut self, purpose: Purpose) {
         self.give_up();
         let (origin, trust) = match &purpose {
-            Purpose::Reload(cause) => (self.origin.clone(), cause.trust()),
-            Purpose::Prepare(release) => (Origin::Release(release.clone()), Cause::Release.trust()),
+            Purpose::Reload(cause) => (self.origin.clone(), self.origin.trust(*cause)),
+            Purpose::Prepare(release, known) => {
+                (Origin::Release(release.clone()), known.clone().map_or(Cause::Release.trust(), Trust::Known))
+            }
         };
         let basis = Basis {
             origin,
@@ -228,7 +232,7 @@ impl<S: Sockets> Reloader<S> {
                 Ok(changes) => self.succeeded(changes, cause),
                 Err(errors) => self.failed(errors, cause),
             }),
-            Purpose::Prepare(release) => {
+            Purpose::Prepare(release, _) => {
                 let file = release.file.clone();
                 Finished::Prepared(file, self.hold(release, outcome))
             }
@@ -310,8 +314,12 @@ impl<S: Sockets> Reloader<S> {
     pub fn interests(&self) -> Interests {
         let mut interests = Interests::of(&self.config);
         match &self.origin {
-            Origin::File(path) | Origin::Release(Release { machine: path, .. }) => {
+            Origin::File(path) => {
                 interests.files.insert(path.clone());
+            }
+            Origin::Release(release) => {
+                interests.leave_out(release.folder());
+                interests.files.insert(release.machine.clone());
             }
             Origin::Once(_) | Origin::Program => {}
         }

@@ -18,12 +18,14 @@ use zeroize::Zeroizing;
 use crate::files;
 
 mod lock;
+mod made;
 mod place;
 mod reason;
 mod steps;
 mod whole;
 
 pub use lock::Lock;
+pub use made::{Content, Dated, Made};
 pub use place::{make, usable};
 
 /// An open folder. Everything in it is named by a relative path without `..` and without hidden names.
@@ -90,35 +92,44 @@ impl Folder {
     /// Replaces a whole folder, with everything in it, by one that has these files, of which each may be in a folder of its own.
     /// Whoever opens the folder finds the old files in it or the new ones, never some of each; the old ones are removed then.
     pub fn replace(&self, folder: &Path, new: &[(&str, &[u8])]) -> io::Result<()> {
-        self.replaced(folder, new, None)
+        let files: Vec<_> = new.iter().map(|(path, bytes)| (*path, Content::Bytes(bytes))).collect();
+        self.replaced(folder, &Made { files: &files, ..Made::default() }, None, None)
     }
 
-    /// The same where the folder `like` has the same files by the same names, as far as `is_same` says so: those are linked,
-    /// as far as that is possible. They must never be written in place.
-    pub fn replace_like(
-        &self,
-        folder: &Path,
-        new: &[(&str, &[u8])],
-        like: &Path,
-        is_same: &dyn Fn(&str) -> bool,
-    ) -> io::Result<()> {
-        let like = steps::enter(&self.top, like).ok();
-        self.replaced(folder, new, like.map(|folder| whole::Like { folder, is_same }))
+    /// The same where the folder `like` has some of the files by the same names.
+    pub fn replace_like(&self, folder: &Path, made: &Made<'_>, like: &Path) -> io::Result<()> {
+        self.replaced(folder, made, Some(like), None)
     }
 
-    fn replaced(&self, folder: &Path, new: &[(&str, &[u8])], like: Option<whole::Like<'_>>) -> io::Result<()> {
+    /// The same out of the folder `spare` beside it, which nobody needs and which is gone then, also after an error: `made` is
+    /// how the new one differs from it.
+    pub fn replace_out_of(&self, folder: &Path, spare: &Path, made: &Made<'_>, like: &Path) -> io::Result<()> {
+        self.replaced(folder, made, Some(like), Some(spare))
+    }
+
+    fn replaced(&self, folder: &Path, made: &Made<'_>, like: Option<&Path>, spare: Option<&Path>) -> io::Result<()> {
         let replace = || {
             let (above, name) = split(folder)?;
-            let is_plain = |name: &str| !name.is_empty() && name != "." && name != "..";
             // Others would lead out of the folder.
-            if let Some((wrong, _)) = new.iter().find(|(path, _)| !path.split('/').all(is_plain)) {
+            if let Some(wrong) = made.improper() {
                 return Err(improper(Path::new(wrong)));
             }
-            whole::folder(&self.made(above)?, name, new, like)
+            let like = like.and_then(|like| steps::enter(&self.top, like).ok());
+            let opened = self.made(above)?;
+            let Some(spare) = spare else { return whole::folder(&opened, name, made, like.as_ref()) };
+            match split(spare)? {
+                (beside, spare) if beside == above => whole::folder_out_of(&opened, (spare, name), made, like.as_ref()),
+                _ => Err(improper(spare)),
+            }
         };
         replace().map_err(|error| self.explained(folder, "written", &error))?;
         self.tell(folder);
         Ok(())
+    }
+
+    /// Whether a folder has these files and no others, and nobody has changed one since it was made.
+    pub fn has(&self, folder: &Path, files: &Dated<'_>) -> bool {
+        steps::enter(&self.top, folder).is_ok_and(|folder| files.are_in(&folder).unwrap_or(false))
     }
 
     /// Removes a file, or a folder with everything in it. What does not exist is no error.

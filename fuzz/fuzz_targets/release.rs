@@ -4,7 +4,8 @@
 
 use libfuzzer_sys::fuzz_target;
 use tlsgate::fleet::part::{Files, PartName, Plain};
-use tlsgate::fleet::tree::{Reader, TreeError, cut, leads};
+use tlsgate::fleet::tree::reader::Reader;
+use tlsgate::fleet::tree::{TreeError, cut, leads};
 
 fuzz_target!(|data: &[u8]| {
     // Each line is a part, whose name is its place.
@@ -22,11 +23,13 @@ fn read(parts: &[&[u8]]) -> Result<Files, TreeError> {
     loop {
         let wanted: Vec<PartName> = reader.wanted().cloned().collect();
         if wanted.is_empty() {
-            return reader.finish();
+            return reader.finish().map(|read| read.files);
         }
         for name in wanted {
             let place = name.0.parse::<usize>().ok();
-            let Some(part) = place.and_then(|place| parts.get(place)) else { return reader.finish() };
+            let Some(part) = place.and_then(|place| parts.get(place)) else {
+                return reader.finish().map(|read| read.files);
+            };
             let _ = leads(part);
             reader.take(&name, part.to_vec().into())?;
         }
@@ -51,5 +54,9 @@ fn again(files: &Files) {
             reader.take(&name, parts[place].clone()).expect("a part that was kept");
         }
     }
-    assert_eq!(reader.finish().as_ref(), Ok(files));
+    let read = reader.finish().expect("all parts were taken");
+    assert_eq!(&read.files, files);
+    // Beside itself, nothing is needed.
+    let beside = Reader::beside(read.index.root().clone(), read.index).expect("it was read");
+    assert_eq!(beside.finish().map(|read| read.files), Ok(Files::new()));
 }

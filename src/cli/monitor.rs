@@ -11,7 +11,7 @@ use crate::config;
 use crate::config::validate::Config;
 use crate::config::validate::fleet::Machine;
 use crate::files::opening;
-use crate::member::kept;
+use crate::member::releases;
 use crate::monitor::{self, Allowed, Ids, Monitor, process};
 use crate::net::endpoint::Endpoint;
 use crate::rights;
@@ -66,7 +66,7 @@ fn look_up(path: &Path) -> Result<Allowed, String> {
 /// What the releases of the fleet name that are on the disk: the next one is bound before it is served. The serving process
 /// has put them there, and can put others there: so only the programs of the start are run.
 fn of_releases(machine: &Machine) -> Allowed {
-    let files = machine.fleet.directory().map(|state| kept::configurations(&state.value)).unwrap_or_default();
+    let files = machine.fleet.directory().map(|state| releases::configurations(&state.value)).unwrap_or_default();
     let configs = files.iter().filter_map(|file| config::load_release(machine, file).ok());
     let addresses = configs.flat_map(|config| allowed(&config).addresses).collect();
     Allowed { addresses, ..Allowed::default() }

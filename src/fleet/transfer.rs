@@ -12,7 +12,9 @@ use crate::fleet::key;
 use crate::fleet::part::{Files, PartName, Parts, Plain};
 use crate::fleet::record::Root;
 use crate::fleet::store::Revision;
-use crate::fleet::tree::{Leads, Reader, cut, leads};
+use crate::fleet::tree::index::Index;
+use crate::fleet::tree::reader::{Read, Reader};
+use crate::fleet::tree::{Leads, cut, leads};
 
 /// What an upload took.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -155,27 +157,50 @@ async fn absent(etcd: &Etcd, names: BTreeSet<PartName>) -> Result<BTreeSet<PartN
     Ok(names.into_iter().filter(|name| !there.contains(&key::part(name))).collect())
 }
 
-/// Fetches a release. `known` has parts that are here already, such as those of the release that is served.
-pub async fn get(
-    etcd: &Etcd,
-    parts: &Parts,
-    root: &Root,
-    known: &(dyn Fn(&str) -> Option<Plain> + Sync),
-) -> Result<Files, TransferError> {
+/// What need not be fetched of a release.
+pub trait Here: Sync {
+    /// The lists of another release, whose files are here.
+    fn index(&self) -> Option<&Index>;
+
+    /// Parts of these names, as far as they are here. What is wrong is fetched.
+    fn parts(&self, names: &[PartName]) -> impl Future<Output = Vec<(PartName, Plain)>> + Send;
+}
+
+/// Nothing is here.
+#[derive(Debug, Clone, Copy)]
+pub struct Nothing;
+
+impl Here for Nothing {
+    fn index(&self) -> Option<&Index> {
+        None
+    }
+
+    async fn parts(&self, _: &[PartName]) -> Vec<(PartName, Plain)> {
+        Vec::new()
+    }
+}
+
+/// Fetches a release, but for what is here: files that are the same in the release that is here are not returned.
+pub async fn get(etcd: &Etcd, parts: &Parts, root: &Root, here: &impl Here) -> Result<Read, TransferError> {
     let release = |error: &dyn std::fmt::Display| TransferError::Release(error.to_string());
-    let (mut reader, mut bytes) = (Reader::new(PartName(root.0.clone())), 0_u64);
+    let (root, mut bytes) = (PartName(root.0.clone()), 0_u64);
+    let reader = match here.index() {
+        Some(index) => Reader::beside(root, index.clone()),
+        None => Ok(Reader::new(root)),
+    };
+    let mut reader = reader.map_err(|error| release(&error))?;
     loop {
         let wanted: Vec<PartName> = reader.wanted().cloned().collect();
         if wanted.is_empty() {
             return reader.finish().map_err(|error| release(&error));
         }
-        let mut absent = Vec::new();
-        for name in wanted {
-            match known(&name.0).filter(|content| parts.is_of(&name, content)) {
-                Some(content) => reader.take(&name, content).map_err(|error| release(&error))?,
-                None => absent.push(name),
-            }
+        let found = here.parts(&wanted).await;
+        for (name, content) in found.into_iter().filter(|(name, content)| parts.is_of(name, content)) {
+            reader.take(&name, content).map_err(|error| release(&error))?;
         }
+        // What these lead to is wanted in the next round.
+        let absent: Vec<PartName> =
+            reader.wanted().filter(|name| wanted.binary_search(name).is_ok()).cloned().collect();
         for names in absent.chunks(AT_ONCE) {
             let found = match fetched(etcd, parts, names).await {
                 // Each part proves itself, whatever store it comes from.

@@ -5,14 +5,16 @@
 //!
 //! Must not know: how parts are stored and sealed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
 use super::part::{Files, PartName, Plain};
 use crate::tls::crypto::sha256;
 
+pub mod index;
 pub mod lists;
+pub mod reader;
 
 /// A list. Its first entry names what the whole list begins with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,29 +59,46 @@ pub enum TreeError {
     Named(String),
 }
 
+/// What a part is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Use {
+    List,
+    Piece,
+}
+
 /// Cuts files into parts. Each part is given to `keep`, which returns its name; the result is the root's.
 pub fn cut(files: &Files, mut keep: impl FnMut(Plain) -> Result<PartName, String>) -> Result<PartName, TreeError> {
+    cut_as(files, |_, part| keep(part))
+}
+
+/// The same, and says of each part what it is.
+fn cut_as(files: &Files, mut keep: impl FnMut(Use, Plain) -> Result<PartName, String>) -> Result<PartName, TreeError> {
     bounded(files.iter().map(|(path, content)| (path.as_str(), content.len() as u64)))?;
-    let mut keep = |part: Plain| keep(part).map_err(TreeError::Named);
+    let mut keep = |what, part: Plain| keep(what, part).map_err(TreeError::Named);
     let mut entries = Vec::with_capacity(files.len());
     for (path, content) in files {
-        let pieces = content.chunks(PIECE).map(|piece| keep(piece.to_vec().into())).collect::<Result<_, _>>()?;
+        let pieces = pieces(content).map(|piece| keep(Use::Piece, piece.to_vec().into())).collect::<Result<_, _>>()?;
         entries.push(File { path: path.clone(), size: content.len() as u64, pieces });
     }
     let mut below = Vec::new();
     for files in runs(&entries, |file| &file.path) {
         let first = files.first().map_or(String::new(), |file| file.path.clone());
-        below.push(Below { first, list: keep(text(&List::Files(files.to_vec()))?)? });
+        below.push(Below { first, list: keep(Use::List, text(&List::Files(files.to_vec()))?)? });
     }
     while below.len() != 1 {
         let mut above = Vec::new();
         for lists in runs(&below, |below| &below.list.0) {
             let first = lists.first().map_or(String::new(), |below| below.first.clone());
-            above.push(Below { first, list: keep(text(&List::Lists(lists.to_vec()))?)? });
+            above.push(Below { first, list: keep(Use::List, text(&List::Lists(lists.to_vec()))?)? });
         }
         below = above;
     }
     below.pop().map(|root| root.list).ok_or_else(|| TreeError::Part(String::new()))
+}
+
+/// The pieces of a file, in order.
+pub fn pieces(content: &[u8]) -> impl Iterator<Item = &[u8]> {
+    content.chunks(PIECE)
 }
 
 /// What a list leads to.
@@ -143,109 +162,6 @@ fn bounded<'f>(files: impl Iterator<Item = (&'f str, u64)>) -> Result<(), TreeEr
         return Err(TreeError::Files { found: paths.len() });
     }
     if bytes > MOST_BYTES { Err(TreeError::Bytes { found: bytes }) } else { Ok(()) }
-}
-
-/// Reads a release part by part: says which parts are needed, and takes them in any order.
-#[derive(Debug)]
-pub struct Reader {
-    wanted: BTreeMap<PartName, Use>,
-    files: Vec<File>,
-    /// Of all files together.
-    bytes: u64,
-    pieces: BTreeMap<PartName, Plain>,
-    /// Lists that were read: a list that leads to itself ends here.
-    lists: BTreeSet<PartName>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Use {
-    List,
-    Piece,
-}
-
-impl Reader {
-    /// Begins with the root.
-    pub fn new(root: PartName) -> Self {
-        let (wanted, lists) = (BTreeMap::from([(root, Use::List)]), BTreeSet::new());
-        Self { wanted, files: Vec::new(), bytes: 0, pieces: BTreeMap::new(), lists }
-    }
-
-    /// The parts that are needed next. None: all are there.
-    pub fn wanted(&self) -> impl Iterator<Item = &PartName> {
-        self.wanted.keys()
-    }
-
-    /// A part, whose content is that of its name.
-    pub fn take(&mut self, name: &PartName, content: Plain) -> Result<(), TreeError> {
-        match self.wanted.remove(name) {
-            Some(Use::Piece) if content.len() <= PIECE => {
-                self.pieces.insert(name.clone(), content);
-                Ok(())
-            }
-            Some(Use::List) => self.list(name, &content),
-            Some(Use::Piece) => Err(TreeError::Part(name.0.clone())),
-            None => Ok(()),
-        }
-    }
-
-    fn list(&mut self, name: &PartName, content: &[u8]) -> Result<(), TreeError> {
-        let list = serde_json::from_slice(content).map_err(|_| TreeError::Part(name.0.clone()))?;
-        self.lists.insert(name.clone());
-        match list {
-            List::Files(files) => {
-                for piece in files.iter().flat_map(|file| &file.pieces) {
-                    if !self.pieces.contains_key(piece) {
-                        self.wanted.entry(piece.clone()).or_insert(Use::Piece);
-                    }
-                }
-                self.bytes = files.iter().fold(self.bytes, |bytes, file| bytes.saturating_add(file.size));
-                self.files.extend(files);
-                // Paths are looked at in the end.
-                if self.files.len() > MOST_FILES {
-                    return Err(TreeError::Files { found: self.files.len() });
-                }
-                if self.bytes > MOST_BYTES {
-                    return Err(TreeError::Bytes { found: self.bytes });
-                }
-            }
-            List::Lists(lists) => {
-                for below in lists {
-                    if self.lists.contains(&below.list) || self.lists.len() + self.wanted.len() > MOST_FILES {
-                        return Err(TreeError::Part(below.list.0));
-                    }
-                    self.wanted.insert(below.list, Use::List);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// The files, if all parts are there.
-    pub fn finish(self) -> Result<Files, TreeError> {
-        if let Some(missing) = self.wanted.keys().next() {
-            return Err(TreeError::Part(missing.0.clone()));
-        }
-        bounded(self.files.iter().map(|file| (file.path.as_str(), file.size)))?;
-        let mut files = BTreeMap::new();
-        for file in self.files {
-            // At once, since nobody would wipe what it grows out of; and no more than is there.
-            let there: usize =
-                file.pieces.iter().filter_map(|piece| self.pieces.get(piece)).map(|piece| piece.len()).sum();
-            let mut content = Plain::new(Vec::with_capacity(there.min(usize::try_from(file.size).unwrap_or(0))));
-            for piece in &file.pieces {
-                let piece = self.pieces.get(piece).ok_or_else(|| TreeError::Part(piece.0.clone()))?;
-                if (content.len() + piece.len()) as u64 > file.size {
-                    return Err(TreeError::Part(file.path));
-                }
-                content.extend_from_slice(piece);
-            }
-            if content.len() as u64 != file.size {
-                return Err(TreeError::Part(file.path));
-            }
-            files.insert(file.path, content);
-        }
-        Ok(files)
-    }
 }
 
 /// Of a file, in bytes. etcd takes 1.5 MiB in a request.

@@ -17,17 +17,18 @@ use crate::etcd::Etcd;
 use crate::fleet::drained::Drained;
 use crate::fleet::drive::Hands;
 use crate::fleet::node::Node;
-use crate::fleet::part::Files;
 use crate::fleet::record::{Record, Root};
 use crate::fleet::transfer;
 use crate::member::canary::{Counting, Watch};
 use crate::member::drains::Drains;
-use crate::member::kept::{self, House};
+use crate::member::kept::House;
+use crate::member::releases;
 use crate::member::secrets::Secrets;
 use crate::member::status::{Handle, Refused};
 use crate::reload::control::{Control, Spoiled};
 
 mod errors;
+mod prepared;
 
 use errors::reason;
 
@@ -120,7 +121,7 @@ impl Hands<Node> for Own {
         self.built.remove(root);
         if root != self.serving.root_for(&self.node) {
             // The process is ending if this fails.
-            let _ = self.control.let_go(&kept::configuration(&self.state, root)).await;
+            let _ = self.control.let_go(&releases::configuration(&self.state, root)).await;
             tracing::info!(release = %short(root), "a release of the fleet is not needed any longer");
         }
         self.clear().await;
@@ -173,43 +174,6 @@ impl Hands<Node> for Own {
 }
 
 impl Own {
-    /// Fetches a release unless it is here, and has it built and bound.
-    async fn prepare(&mut self, root: &Root) -> Result<(), String> {
-        // Whoever changes the folder between this and the build is the owner of the process.
-        if self.kept(root).await.is_err() {
-            // What has not changed since is here already. Each part of it is proved before it is used.
-            let last = self.serving.root_for(&self.node).clone();
-            let (state, of) = (self.state.clone(), last.clone());
-            let here = Arc::new(aside(move || kept::unproved(&state, &of)).await.unwrap_or_default());
-            let files = self.fetched(root, &here).await?;
-            let (house, kept_as) = (Arc::clone(&self.house), root.clone());
-            aside(move || house.keep(&kept_as, &files, Some((&last, &here)))).await?;
-        }
-        self.hold(root).await
-    }
-
-    /// Has it built and bound.
-    async fn hold(&mut self, root: &Root) -> Result<(), String> {
-        let file = kept::configuration(&self.state, root);
-        let prepared = self.control.prepare(&file, self.spoils.clone()).await;
-        prepared.map_err(|stopping| stopping.to_string())?.map_err(|errors| reason(&errors))
-    }
-
-    /// The files of a release that is on the disk.
-    async fn kept(&self, root: &Root) -> Result<Files, String> {
-        let (state, root, secrets) = (self.state.clone(), root.clone(), self.secrets.clone());
-        aside(move || kept::release(&state, &root, &secrets)).await
-    }
-
-    /// The files of a release, of which some are `here`.
-    async fn fetched(&self, root: &Root, here: &Arc<Files>) -> Result<Files, String> {
-        let (parts, here) = (Arc::clone(&self.secrets.parts), Arc::clone(here));
-        let known = aside(move || kept::parts(&here, &parts)).await.unwrap_or_default();
-        let look = |name: &str| known.get(name).cloned();
-        let files = transfer::get(&self.etcd, &self.secrets.parts, root, &look).await;
-        files.map_err(|error| error.to_string())
-    }
-
     async fn put_into_force(&mut self, record: &Record) -> Result<(), String> {
         let root = record.root_for(&self.node).clone();
         let last = self.serving.root_for(&self.node).clone();
@@ -258,7 +222,7 @@ impl Own {
     }
 
     async fn commit(&mut self, root: &Root) -> Result<(), String> {
-        let file = kept::configuration(&self.state, root);
+        let file = releases::configuration(&self.state, root);
         let committed = self.control.commit(&file).await.map_err(|stopping| stopping.to_string())?;
         match committed {
             Ok(()) => Ok(()),
@@ -282,7 +246,7 @@ impl Own {
         let needed = self.serving.roots().chain(&self.before).chain(&self.built).cloned().collect();
         let house = Arc::clone(&self.house);
         let _ = aside(move || {
-            house.clear(&needed);
+            house.shelf.clear(&needed);
             Ok(())
         })
         .await;
@@ -291,12 +255,12 @@ impl Own {
     /// Lets go of all that is held.
     pub(super) async fn let_all_go(&mut self) {
         for root in std::mem::take(&mut self.built) {
-            let _ = self.control.let_go(&kept::configuration(&self.state, &root)).await;
+            let _ = self.control.let_go(&releases::configuration(&self.state, &root)).await;
         }
     }
 
     fn spoil(&mut self, machine: &mut Node, file: &Path, errors: &[ConfigError]) {
-        let root = self.built.iter().find(|root| kept::configuration(&self.state, root) == file).cloned();
+        let root = self.built.iter().find(|root| releases::configuration(&self.state, root) == file).cloned();
         let Some(root) = root else { return };
         let reason = reason(errors);
         tracing::error!(release = %short(&root), %reason, "a release that was prepared cannot be served any longer");

@@ -13,11 +13,14 @@ use crate::config::located::ConfigError;
 use crate::config::validate::fleet::Fleet;
 use crate::etcd::Etcd;
 use crate::fleet::key;
-use crate::fleet::part::{Files, Plain};
+use crate::fleet::part::{PartName, Plain};
 use crate::fleet::record::Record;
 use crate::fleet::store::{Entry, Revision};
-use crate::fleet::transfer;
+use crate::fleet::transfer::{self, Here};
+use crate::fleet::tree::index::Index;
+use crate::fleet::tree::reader::Read;
 use crate::member::kept::{self, House};
+use crate::member::releases;
 use crate::member::secrets::Secrets;
 
 /// A release to start with.
@@ -27,7 +30,7 @@ pub struct First {
     /// Where its configuration is, or will be.
     pub file: PathBuf,
     /// What has come over the network and is not on the disk yet.
-    pub fetched: Option<Files>,
+    pub fetched: Option<Read>,
     /// Whether it is another one than was served last.
     is_new: bool,
 }
@@ -38,8 +41,8 @@ impl First {
         let state = state_of(fleet)?;
         let Some(record) = kept::record(state, secrets)? else { return Ok(None) };
         let root = record.root_for(&fleet.node);
-        kept::release(state, root, secrets).map_err(|reason| format!("release {}: {reason}", record.number))?;
-        Ok(Some(Self { file: kept::configuration(state, root), fetched: None, record, is_new: false }))
+        releases::read(state, root, secrets).map_err(|reason| format!("release {}: {reason}", record.number))?;
+        Ok(Some(Self { file: releases::configuration(state, root), fetched: None, record, is_new: false }))
     }
 
     /// The current release of the fleet, if it is later than this one. The error is why that is not known, or why it is not
@@ -59,10 +62,8 @@ impl First {
             if kept::tried(state) == Some(record.stamp) {
                 return Err(format!("release {} did not come to serve when it was started last", record.number));
             }
-            let here = kept::release(state, self.record.root_for(&fleet.node), secrets);
-            let known = here.and_then(|files| kept::parts(&files, &secrets.parts)).unwrap_or_default();
-            let look = |name: &str| known.get(name).cloned();
-            Self::of(record, (fleet, state), (&etcd, secrets), &look).await.map(Some)
+            let here = releases::read(state, self.record.root_for(&fleet.node), secrets).ok();
+            Self::of(record, (fleet, state), (&etcd, secrets), &InMemory(here)).await.map(Some)
         };
         let in_time = async { timeout(PATIENCE, ask).await };
         let found = runtime.block_on(in_time);
@@ -81,7 +82,7 @@ impl First {
             let mut last = String::new();
             loop {
                 let found = match current(&etcd, fleet, secrets, &mut report).await {
-                    Ok(record) => Self::of(record, (fleet, &state), (&etcd, secrets), &|_: &str| None).await,
+                    Ok(record) => Self::of(record, (fleet, &state), (&etcd, secrets), &InMemory(None)).await,
                     Err(reason) => Err(reason),
                 };
                 match found {
@@ -102,21 +103,24 @@ impl First {
         record: Record,
         (fleet, state): (&Fleet, &Path),
         (etcd, secrets): (&Etcd, &Secrets),
-        known: &(dyn Fn(&str) -> Option<Plain> + Sync),
+        here: &InMemory,
     ) -> Result<Self, String> {
         let root = record.root_for(&fleet.node);
-        let fetched = match kept::release(state, root, secrets) {
+        let fetched = match releases::read(state, root, secrets) {
             Ok(_) => None,
-            Err(_) => Some(transfer::get(etcd, &secrets.parts, root, &known).await.map_err(|error| error.to_string())?),
+            Err(_) => {
+                let read = transfer::get(etcd, &secrets.parts, root, here).await.map_err(|error| error.to_string())?;
+                Some(here.completed(read))
+            }
         };
-        Ok(Self { file: kept::configuration(state, root), fetched, record, is_new: true })
+        Ok(Self { file: releases::configuration(state, root), fetched, record, is_new: true })
     }
 
     /// The text of its configuration, where that is not on the disk yet.
     pub fn text(&self) -> Result<Option<&str>, Vec<ConfigError>> {
-        let Some(files) = &self.fetched else { return Ok(None) };
+        let Some(Read { files, .. }) = &self.fetched else { return Ok(None) };
         let wrong = |message: &str| vec![ConfigError { path: String::new(), position: None, message: message.into() }];
-        let bytes = files.get(CONFIGURATION).ok_or_else(|| wrong("the release has no tlsgate.toml"))?;
+        let bytes = files.get(releases::CONFIGURATION).ok_or_else(|| wrong("the release has no tlsgate.toml"))?;
         std::str::from_utf8(bytes).map(Some).map_err(|_| wrong("tlsgate.toml of the release is not UTF-8"))
     }
 
@@ -132,10 +136,36 @@ impl First {
             (Err(_), None) => return Ok(()),
             (Err(reason), Some(_)) => return Err(reason),
         };
-        if let Some(files) = fetched {
-            house.keep(self.record.root_for(&fleet.node), &files, None)?;
+        if let Some(read) = fetched {
+            house.shelf.keep(self.record.root_for(&fleet.node), &read, None)?;
         }
         house.tries(&self.record)
+    }
+}
+
+/// A release that was read whole, if there is one.
+struct InMemory(Option<Read>);
+
+impl Here for InMemory {
+    fn index(&self) -> Option<&Index> {
+        self.0.as_ref().map(|read| &read.index)
+    }
+
+    async fn parts(&self, _: &[PartName]) -> Vec<(PartName, Plain)> {
+        Vec::new()
+    }
+}
+
+impl InMemory {
+    /// Another release, with the files that are the same in this one.
+    fn completed(&self, mut read: Read) -> Read {
+        let Some(here) = &self.0 else { return read };
+        for path in read.index.entries().into_keys() {
+            if let Some(content) = here.files.get(&path) {
+                read.files.entry(path).or_insert_with(|| content.clone());
+            }
+        }
+        read
     }
 }
 
@@ -171,8 +201,6 @@ async fn waited(etcd: &Etcd, watched: &[String], revision: Revision) -> Result<(
     let mut watch = etcd.watch(watched, revision).await.map_err(|error| error.to_string())?;
     watch.next().await.map(drop).map_err(|error| error.to_string())
 }
-
-const CONFIGURATION: &str = "tlsgate.toml";
 
 /// How long a start with a release on the disk waits for a later one: a node that is up with the last one soon has the later one,
 /// too.

@@ -1,6 +1,7 @@
 //! What a reload reads and builds, before anything is changed. Must not know: on which thread, how the result is used.
 
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -11,6 +12,8 @@ use crate::config::located::{ConfigError, Located};
 use crate::config::validate::Config;
 use crate::config::validate::log::Log;
 use crate::config::validate::process::Process;
+use crate::files::Unchanged;
+use crate::reload::cause::Cause;
 use crate::reload::changes;
 use crate::reload::summary::{Change, Kind};
 use crate::sandbox;
@@ -37,6 +40,27 @@ pub struct Release {
     pub machine: PathBuf,
     /// The configuration of the release, in the release's own folder. No other release has this path.
     pub file: PathBuf,
+}
+
+impl Release {
+    /// Its own folder.
+    pub(super) fn folder(&self) -> &Path {
+        self.file.parent().unwrap_or(&self.file)
+    }
+}
+
+impl Origin {
+    /// When a file counts as unchanged.
+    pub(super) fn trust(&self, cause: Cause) -> Trust {
+        match self {
+            Self::File(_) | Self::Once(_) | Self::Program => cause.trust(),
+            // A release never changes. Who changes its files nevertheless does not change what is served: all nodes serve the same.
+            Self::Release(release) => {
+                let folder = release.folder().to_owned();
+                Trust::Known(Arc::new(Unchanged { before: folder.clone(), folder, changed: BTreeSet::new() }))
+            }
+        }
+    }
 }
 
 /// What a build starts from.

@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::config::located::ConfigError;
 use crate::config::validate::Config;
+use crate::files::Unchanged;
 use crate::net::address::Address;
 use crate::reload::report::Report;
 use crate::snapshot::Current;
@@ -30,6 +31,8 @@ pub enum Command {
     /// Build a release of the fleet and bind its addresses, without serving it.
     Prepare {
         file: PathBuf,
+        /// Which of its files are those of the release before.
+        known: Option<Arc<Unchanged>>,
         reply: oneshot::Sender<Result<(), Vec<ConfigError>>>,
         spoiled: mpsc::UnboundedSender<Spoiled>,
     },
@@ -89,14 +92,18 @@ impl Control {
     }
 
     /// Builds the release of the fleet whose configuration is this file, and binds its addresses. It is not served before
-    /// [`Self::commit`]. If it has to be built again in between, and cannot be, that is sent to `spoiled`.
+    /// [`Self::commit`]. What is `known` to be the same in the release before is not read. If it has to be built again in between, and cannot be, that is sent to `spoiled`.
     pub async fn prepare(
         &self,
         file: &Path,
+        known: Option<Arc<Unchanged>>,
         spoiled: mpsc::UnboundedSender<Spoiled>,
     ) -> Result<Result<(), Vec<ConfigError>>, Stopping> {
         let (reply, answer) = oneshot::channel();
-        self.commands.send(Command::Prepare { file: file.to_owned(), reply, spoiled }).await.map_err(|_| Stopping)?;
+        self.commands
+            .send(Command::Prepare { file: file.to_owned(), known, reply, spoiled })
+            .await
+            .map_err(|_| Stopping)?;
         answer.await.map_err(|_| Stopping)
     }
 

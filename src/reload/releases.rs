@@ -2,8 +2,10 @@
 //! decides that, what a release is but a file.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::config::located::ConfigError;
+use crate::files::Unchanged;
 use crate::reload::build::{Origin, Ready, Release};
 use crate::reload::held::Held;
 use crate::reload::report::Report;
@@ -23,11 +25,11 @@ pub enum Holding {
 
 impl<S: Sockets> Reloader<S> {
     /// Begins to build another release of the fleet and to bind its addresses. [`Self::next`] waits for the result, which is
-    /// held. It changes nothing that is served.
-    pub fn begin_to_prepare(&mut self, file: &Path) {
+    /// held. It changes nothing that is served. `known`: which of its files are those of the release before.
+    pub fn begin_to_prepare(&mut self, file: &Path, known: Option<Arc<Unchanged>>) {
         let Origin::Release(Release { machine, .. }) = self.origin() else { return };
         let release = Release { machine: machine.clone(), file: file.to_owned() };
-        self.start_building(Purpose::Prepare(release));
+        self.start_building(Purpose::Prepare(release, known));
     }
 
     /// Serves a release that is held: one swap, and nothing of it can fail. `None` where it is not held.

@@ -240,7 +240,7 @@ impl Releases {
 }
 
 fn prepared(reloader: &mut Reloader<Counted>, file: &Path) -> Result<(), Vec<ConfigError>> {
-    reloader.begin_to_prepare(file);
+    reloader.begin_to_prepare(file, None);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     match runtime.block_on(reloader.next()) {
         Finished::Prepared(path, result) => {

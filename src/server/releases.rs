@@ -3,28 +3,38 @@
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
 use crate::config::located::ConfigError;
+use crate::files::Unchanged;
 use crate::reload::control::Spoiled;
 
 /// The answer to a command.
 pub(super) type Reply = oneshot::Sender<Result<(), Vec<ConfigError>>>;
 
+/// A release that is to be prepared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Wish {
+    pub(super) file: PathBuf,
+    /// Which of its files are those of the release before.
+    pub(super) known: Option<Arc<Unchanged>>,
+}
+
 /// What was asked for and is not done.
 #[derive(Debug, Default)]
 pub(super) struct Releases {
-    asked: VecDeque<(PathBuf, Reply)>,
+    asked: VecDeque<(Wish, Reply)>,
     committing: Option<(PathBuf, Reply)>,
     spoiled: Option<mpsc::UnboundedSender<Spoiled>>,
 }
 
 impl Releases {
     /// One is to be prepared.
-    pub(super) fn ask(&mut self, file: PathBuf, reply: Reply, spoiled: mpsc::UnboundedSender<Spoiled>) {
+    pub(super) fn ask(&mut self, wish: Wish, reply: Reply, spoiled: mpsc::UnboundedSender<Spoiled>) {
         self.spoiled = Some(spoiled);
-        self.asked.push_back((file, reply));
+        self.asked.push_back((wish, reply));
     }
 
     /// One is to be served. A commit that waits is given up: whoever asks now knows better.
@@ -34,13 +44,13 @@ impl Releases {
 
     /// One is not needed any longer.
     pub(super) fn let_go(&mut self, file: &Path) {
-        self.asked.retain(|(asked, _)| asked != file);
+        self.asked.retain(|(asked, _)| asked.file != file);
         self.committing.take_if(|(committing, _)| committing == file);
     }
 
     /// The next one to be prepared.
-    pub(super) fn first(&self) -> Option<&Path> {
-        self.asked.front().map(|(file, _)| file.as_path())
+    pub(super) fn first(&self) -> Option<&Wish> {
+        self.asked.front().map(|(wish, _)| wish)
     }
 
     /// The one to be served.
@@ -58,7 +68,7 @@ impl Releases {
 
     /// It is held, or why not. What nobody has asked for was to be built again.
     pub(super) fn prepared(&mut self, file: PathBuf, result: Result<(), Vec<ConfigError>>) {
-        if let Some(at) = self.asked.iter().position(|(asked, _)| *asked == file) {
+        if let Some(at) = self.asked.iter().position(|(asked, _)| asked.file == file) {
             let reply = self.asked.remove(at);
             let _ = reply.map(|(_, reply)| reply.send(result));
             return;

@@ -20,7 +20,7 @@ use crate::reload::releases::Holding;
 use crate::reload::report::Report;
 use crate::reload::{Cause, Finished, Purpose};
 use crate::server::handover::Successor;
-use crate::server::releases::Releases;
+use crate::server::releases::{Releases, Wish};
 use crate::server::series::Alive;
 use crate::server::signals::{Asked, Streams};
 use crate::server::wanted::{Waiting, Wanted};
@@ -132,7 +132,9 @@ impl Server {
                 work.wanted.ask(Cause::Command);
                 self.status.reloading();
             }
-            Command::Prepare { file, reply, spoiled } => work.releases.ask(file, reply, spoiled),
+            Command::Prepare { file, known, reply, spoiled } => {
+                work.releases.ask(Wish { file, known }, reply, spoiled);
+            }
             Command::Commit { file, reply } => work.releases.commit(file, reply),
             Command::LetGo(file) => {
                 work.releases.let_go(&file);
@@ -147,7 +149,7 @@ impl Server {
             match self.reloader.holding(&file) {
                 Holding::Ready => self.commit(&file, work),
                 // What it was built upon is in force no longer. It comes first now: all other nodes serve it already.
-                Holding::Stale if !self.reloader.is_under_way() => return self.reloader.begin_to_prepare(&file),
+                Holding::Stale if !self.reloader.is_under_way() => return self.reloader.begin_to_prepare(&file, None),
                 Holding::Stale => return,
                 Holding::Nothing => work.releases.committed(Err(Vec::new())),
             }
@@ -158,8 +160,10 @@ impl Server {
         if let Some((cause, callers)) = work.wanted.take() {
             self.reloader.begin(cause);
             work.waiting = callers;
-        } else if let Some(file) = work.releases.first().or_else(|| self.reloader.stale()).map(Path::to_owned) {
-            self.reloader.begin_to_prepare(&file);
+        } else if let Some(Wish { file, known }) = work.releases.first().cloned() {
+            self.reloader.begin_to_prepare(&file, known);
+        } else if let Some(file) = self.reloader.stale().map(Path::to_owned) {
+            self.reloader.begin_to_prepare(&file, None);
         }
     }
 

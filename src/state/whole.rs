@@ -3,18 +3,14 @@
 //! What is new is written under a hidden name and renamed. Nothing that a crash interrupts can be found under its own name.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
-use std::io::{self, Write as _};
+use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
 
-use rustix::fs::{
-    AtFlags, Dir, Mode, OFlags, RenameFlags, fchmod, fsync, linkat, openat, renameat, renameat_with, statat, syncfs,
-    unlinkat,
-};
+use rustix::fs::{AtFlags, Dir, RenameFlags, fsync, renameat, renameat_with, statat, unlinkat};
 use rustix::io::Errno;
 
+use crate::state::made::{Made, make};
 use crate::state::{lock, steps};
 
 /// Puts a file into its place.
@@ -25,18 +21,29 @@ pub(super) fn file(folder: &OwnedFd, name: &OsStr, bytes: &[u8]) -> io::Result<(
     Ok(fsync(folder)?)
 }
 
-/// Another folder, and which files of it are the same as those of a new one: they are linked, which costs less than to write
-/// them, and no room.
-pub(super) struct Like<'l> {
-    pub(super) folder: OwnedFd,
-    pub(super) is_same: &'l dyn Fn(&str) -> bool,
-}
-
 /// Puts a folder into its place, and removes what is there. Names may lead into folders of it.
-pub(super) fn folder(above: &OwnedFd, name: &OsStr, files: &[(&str, &[u8])], like: Option<Like>) -> io::Result<()> {
+pub(super) fn folder(above: &OwnedFd, name: &OsStr, made: &Made<'_>, like: Option<&OwnedFd>) -> io::Result<()> {
     let hidden = Hidden::new(above);
     let new = steps::create(above, &*hidden.name)?;
-    fill(&new, files, like)?;
+    made.fill(&new, like)?;
+    exchange(above, &hidden, name)
+}
+
+/// The same out of a folder that nobody needs: it gets another name, and what differs is changed.
+pub(super) fn folder_out_of(
+    above: &OwnedFd,
+    (spare, name): (&OsStr, &OsStr),
+    made: &Made<'_>,
+    like: Option<&OwnedFd>,
+) -> io::Result<()> {
+    let hidden = Hidden::new(above);
+    renameat(above, spare, above, &*hidden.name)?;
+    let new = steps::open(above, &*hidden.name)?;
+    made.change(&new, like)?;
+    exchange(above, &hidden, name)
+}
+
+fn exchange(above: &OwnedFd, hidden: &Hidden<'_>, name: &OsStr) -> io::Result<()> {
     match renameat_with(above, &*hidden.name, above, name, RenameFlags::EXCHANGE) {
         // What was there has the hidden name now.
         Ok(()) => {}
@@ -46,52 +53,6 @@ pub(super) fn folder(above: &OwnedFd, name: &OsStr, files: &[(&str, &[u8])], lik
         Err(error) => return Err(error.into()),
     }
     Ok(fsync(above)?)
-}
-
-/// Writes files into a new folder; all of it is on the disk when it returns.
-fn fill(new: &OwnedFd, files: &[(&str, &[u8])], like: Option<Like>) -> io::Result<()> {
-    let is_large = files.len() > MANY;
-    let mut within: Option<Within> = None;
-    for (path, bytes) in files {
-        let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
-        // Those of one folder come one after the other: each folder is entered once, and only one is open.
-        if within.as_ref().is_none_or(|last| last.path != folder) {
-            if let Some(last) = within.filter(|_| !is_large) {
-                fsync(last.new)?;
-            }
-            let like = like.as_ref().and_then(|like| steps::enter(&like.folder, Path::new(folder)).ok());
-            within = Some(Within { path: folder, new: steps::make(new, Path::new(folder))?, like });
-        }
-        let Some(within) = &within else { continue };
-        if like.as_ref().is_some_and(|like| (like.is_same)(path)) && within.link(name) {
-            continue;
-        }
-        let file = make(&within.new, OsStr::new(name), bytes)?;
-        // To wait for the disk for each of thousands would take minutes.
-        if !is_large {
-            file.sync_all()?;
-        }
-    }
-    if is_large {
-        syncfs(new)?;
-    } else if let Some(last) = within {
-        fsync(last.new)?;
-    }
-    Ok(fsync(new)?)
-}
-
-/// One folder of a new one, and the one of the same path that it is like.
-struct Within<'p> {
-    path: &'p str,
-    new: OwnedFd,
-    like: Option<OwnedFd>,
-}
-
-impl Within<'_> {
-    /// Whether a file could be linked. Not every file system has links, and none has any number of them: then it is written.
-    fn link(&self, name: &str) -> bool {
-        self.like.as_ref().is_some_and(|like| linkat(like, name, &self.new, name, AtFlags::empty()).is_ok())
-    }
 }
 
 /// Removes a file, or a folder at once: its files are gone together.
@@ -151,16 +112,6 @@ fn in_two_steps(above: &OwnedFd, hidden: &OsStr, name: &OsStr) -> io::Result<()>
         return Err(error.into());
     }
     remove_all(above, &aside, DEEPEST)
-}
-
-/// A new file of this user's, which is not on the disk yet.
-fn make(folder: &OwnedFd, name: &OsStr, bytes: &[u8]) -> io::Result<File> {
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let mut file = File::from(openat(folder, name, flags, PRIVATE)?);
-    // The umask can remove permissions that are needed.
-    fchmod(&file, PRIVATE)?;
-    file.write_all(bytes)?;
-    Ok(file)
 }
 
 /// Removes a file, a link, or a folder with everything in it.
@@ -234,14 +185,10 @@ const RANDOM: usize = 16;
 /// Levels of folders that are tidied and removed; no more are ever made.
 const DEEPEST: usize = 16;
 
-/// So many files are synchronised with the disk together, and with whatever else waits for it.
-const MANY: usize = 64;
-
-const PRIVATE: Mode = Mode::RUSR.union(Mode::WUSR);
-
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::fs::{self, File};
+    use std::path::Path;
 
     use super::*;
 

@@ -1,4 +1,7 @@
+use std::collections::BTreeMap;
+
 use super::super::part::Parts;
+use super::reader::{Read, Reader};
 use super::*;
 
 fn parts() -> Parts {
@@ -23,14 +26,20 @@ fn stored(files: &Files) -> (PartName, BTreeMap<PartName, Vec<u8>>) {
 }
 
 fn read(root: &PartName, store: &BTreeMap<PartName, Vec<u8>>) -> Result<Files, TreeError> {
-    let (parts, mut reader) = (parts(), Reader::new(root.clone()));
+    read_by(Reader::new(root.clone()), store).map(|(read, _)| read.files)
+}
+
+/// And how many parts that took.
+fn read_by(mut reader: Reader, store: &BTreeMap<PartName, Vec<u8>>) -> Result<(Read, usize), TreeError> {
+    let (parts, mut taken) = (parts(), 0);
     loop {
         let Some(name) = reader.wanted().next().cloned() else { break };
+        taken += 1;
         let sealed = store.get(&name).ok_or_else(|| TreeError::Named("missing".into()))?;
         let content = parts.open(&name, sealed).map_err(|error| TreeError::Named(error.to_string()))?;
         reader.take(&name, content)?;
     }
-    reader.finish()
+    Ok((reader.finish()?, taken))
 }
 
 #[test]
@@ -66,6 +75,39 @@ fn a_change_of_one_file_costs_its_way_to_the_root() {
             after.iter().filter(|(name, _)| !before.contains_key(*name)).map(|(_, part)| part.len()).collect();
         assert!(new.len() <= 6 && new.iter().sum::<usize>() < 150_000, "{new:?}");
     }
+}
+
+#[test]
+fn of_a_release_beside_another_one_only_what_differs_is_read() {
+    let mut files = many(900);
+    let (root, store) = stored(&files);
+    let (first, all) = read_by(Reader::new(root.clone()), &store).unwrap();
+    assert!(all > 900);
+    let beside = |root: &PartName| Reader::beside(root.clone(), first.index.clone()).unwrap();
+    let (same, taken) = read_by(beside(&root), &store).unwrap();
+    assert_eq!((taken, same.files.len(), same.index.entries()), (0, 0, first.index.entries()));
+
+    let changed = Files::from([
+        ("certs/00700/tls.crt".to_owned(), b"another".to_vec().into()),
+        ("certs/moved".to_owned(), b"certificate 800".to_vec().into()),
+    ]);
+    files.extend(changed.clone());
+    files.remove("certs/00800/tls.crt");
+    let (root, store) = stored(&files);
+    let (second, taken) = read_by(beside(&root), &store).unwrap();
+    assert_eq!(second.files, changed);
+    assert!(taken <= 10, "{taken}");
+    let (whole, _) = read_by(Reader::new(root.clone()), &store).unwrap();
+    assert_eq!((whole.files, whole.index.entries()), (files, second.index.entries()));
+    assert_eq!(second.index.root(), &root);
+    // Without one of its parts it cannot be read.
+    let needed: Vec<&PartName> = store.keys().filter(|name| first.index.list(name).is_none()).collect();
+    let refused = needed.iter().filter(|name| {
+        let mut without = store.clone();
+        without.remove(**name);
+        read_by(beside(&root), &without).is_err()
+    });
+    assert_eq!(refused.count(), taken);
 }
 
 #[test]
@@ -108,7 +150,8 @@ fn paths_that_lead_elsewhere_are_refused_when_they_are_cut_and_when_they_are_rea
         let list = List::Files(vec![File { path: path.to_owned(), size: 0, pieces: Vec::new() }]);
         let root = PartName("root".into());
         let mut reader = Reader::new(root.clone());
-        assert_eq!(reader.take(&root, text(&list).unwrap()).and_then(|()| reader.finish()), Err(error));
+        let read = reader.take(&root, text(&list).unwrap()).and_then(|()| reader.finish());
+        assert_eq!(read.map(|read| read.files), Err(error));
     }
     let both = ["a", "a/b"].map(|path| (path.to_owned(), Plain::default()));
     assert_eq!(cut(&BTreeMap::from(both), |_| unreachable!()), Err(TreeError::Twice("a".into())));

@@ -1,7 +1,7 @@
 //! A configuration → the files and folders that are read for it. Must not know: where links lead, how they are watched.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::config::validate::Config;
 use crate::observe::access::target::Target;
@@ -19,6 +19,12 @@ pub struct Interests {
 }
 
 impl Interests {
+    /// Leaves out what is in a folder.
+    pub fn leave_out(&mut self, folder: &Path) {
+        self.files.retain(|path| !path.starts_with(folder));
+        self.folders.retain(|path| !path.starts_with(folder));
+    }
+
     /// All that the listeners and backends of a configuration, and the admin server, are read from.
     pub fn of(config: &Config) -> Self {
         let mut interests = Self::default();

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::files;
+use crate::files::{self, Unchanged};
 use crate::passphrase::Source;
 use crate::tls::certificate::certified::Certificate;
 use crate::tls::certificate::select::Entry;
@@ -45,12 +45,14 @@ struct Plain {
 }
 
 /// When a file counts as unchanged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Trust {
     /// If its metadata has not changed: it is not read.
     Stamps,
     /// Only if its bytes are the same: it is read.
     Bytes,
+    /// If it is in a folder of which that is known. Others are read.
+    Known(Arc<Unchanged>),
 }
 
 /// A load under way. The store before it is not changed: the new one replaces it only where everything succeeded.
@@ -132,6 +134,12 @@ impl<'s> Loading<'s> {
         let item = Item { entry, named, key, exposed: kept.exposed, warnings };
         self.after.kept.insert(origin, kept);
         item
+    }
+
+    /// What was built of the same files in another folder, of which it is known that they are the same.
+    fn known_as(&self, origin: &Origin) -> Option<&'s Kept> {
+        let Trust::Known(unchanged) = &self.trust else { return None };
+        self.before.kept.get(&origin.moved(|path| unchanged.before(path))?)
     }
 
     /// What was built of these files, or of files with these paths in another release: the same where their bytes are.

@@ -1,12 +1,13 @@
 //! Releases put into etcd and fetched from it.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Mutex;
 
 use tlsgate::fleet::key;
 use tlsgate::fleet::part::{Files, PartName, Parts, Plain};
 use tlsgate::fleet::record::Root;
-use tlsgate::fleet::transfer::{self, Cost, TransferError};
+use tlsgate::fleet::transfer::{self, Cost, Here, Nothing, TransferError};
+use tlsgate::fleet::tree::index::Index;
 
 use super::*;
 use crate::support::etcd::Version;
@@ -24,8 +25,27 @@ fn parts() -> Parts {
     Parts::new(&[b"a secret"]).unwrap()
 }
 
-fn none(_: &str) -> Option<Plain> {
-    None
+/// What is here.
+struct Known {
+    index: Option<Index>,
+    parts: BTreeMap<PartName, Plain>,
+    /// For what somebody has asked.
+    asked: Mutex<Vec<PartName>>,
+}
+
+impl Here for Known {
+    fn index(&self) -> Option<&Index> {
+        self.index.as_ref()
+    }
+
+    async fn parts(&self, names: &[PartName]) -> Vec<(PartName, Plain)> {
+        self.asked.lock().unwrap().extend_from_slice(names);
+        names
+            .iter()
+            .filter_map(|name| self.parts.get_key_value(name))
+            .map(|(name, part)| (name.clone(), part.clone()))
+            .collect()
+    }
 }
 
 #[test]
@@ -36,7 +56,7 @@ fn a_release_comes_out_as_it_went_in_and_a_change_costs_what_it_changes() {
         run(async {
             let (first, cost) = transfer::put(&etcd, &parts, &files).await.unwrap();
             assert!(cost.parts > 2_000 && cost.bytes > 3_600_000, "{cost:?}");
-            assert_eq!(transfer::get(&etcd, &parts, &first, &none).await.unwrap(), files);
+            assert_eq!(transfer::get(&etcd, &parts, &first, &Nothing).await.unwrap().files, files);
             assert_eq!(transfer::put(&etcd, &parts, &files).await.unwrap(), (first.clone(), Cost::default()));
 
             let before = files.clone();
@@ -45,22 +65,28 @@ fn a_release_comes_out_as_it_went_in_and_a_change_costs_what_it_changes() {
             assert!(second != first && cost.parts <= 4 && cost.bytes < 100_000, "{cost:?}");
 
             // What is here already is not fetched.
-            let known: BTreeMap<PartName, Plain> = before
-                .values()
-                .flat_map(|content| content.chunks(256 * 1024))
-                .map(|piece| (parts.name(piece).unwrap(), piece.to_vec().into()))
-                .collect();
-            let asked = AtomicUsize::new(0);
-            let look = |name: &str| {
-                let found = known.get(&PartName(name.to_owned())).cloned();
-                asked.fetch_add(usize::from(found.is_none()), Ordering::Relaxed);
-                found
-            };
-            assert_eq!(transfer::get(&etcd, &parts, &second, &look).await.unwrap(), files);
-            assert!(asked.load(Ordering::Relaxed) < 100, "{asked:?}");
+            let index = |files: &Files| Index::of(files, |part| Ok(parts.name(part).unwrap())).unwrap();
+            let here = Known { index: Some(index(&before)), parts: BTreeMap::new(), asked: Mutex::default() };
+            let read = transfer::get(&etcd, &parts, &second, &here).await.unwrap();
+            assert_eq!(read.files.keys().collect::<Vec<_>>(), ["certs/01000/tls.crt"]);
+            assert_eq!(read.index.entries(), index(&files).entries());
+            assert!(here.asked.lock().unwrap().len() <= 4);
+            // A file has another path, and its content is here.
+            let moved = files.remove("certs/01200/tls.crt").unwrap();
+            let name = parts.name(&moved).unwrap();
+            files.insert("moved".into(), moved.clone());
+            let (third, cost) = transfer::put(&etcd, &parts, &files).await.unwrap();
+            let known = BTreeMap::from([(name.clone(), moved)]);
+            etcd.delete(&[key::part(&name)]).await.unwrap();
+            let here = Known { index: Some(index(&before)), parts: known, asked: Mutex::default() };
+            let read = transfer::get(&etcd, &parts, &third, &here).await.unwrap();
+            assert_eq!(read.files.keys().collect::<Vec<_>>(), ["certs/01000/tls.crt", "moved"], "{cost:?}");
             // And what is wrong here is fetched.
-            let wrong = |_: &str| Some(b"wrong".to_vec().into());
-            assert_eq!(transfer::get(&etcd, &parts, &first, &wrong).await.unwrap(), before);
+            transfer::mend(&etcd, &parts, &before).await.unwrap();
+            let names: Vec<PartName> = here.asked.into_inner().unwrap();
+            let wrong = names.into_iter().filter(|other| *other != name).map(|name| (name, b"wrong".to_vec().into()));
+            let here = Known { index: None, parts: wrong.collect(), asked: Mutex::default() };
+            assert_eq!(transfer::get(&etcd, &parts, &first, &here).await.unwrap().files, before);
         });
         for (key, value) in store.all() {
             let has = |text: &[u8]| value.windows(text.len()).any(|part| part == text);
@@ -88,15 +114,15 @@ fn a_part_that_is_missing_changed_or_exchanged_is_named_and_nothing_is_returned(
                     Some(value) => etcd.put(vec![(name.clone(), value)]).await.unwrap(),
                     None => etcd.delete(std::slice::from_ref(name)).await.unwrap(),
                 }
-                let error = transfer::get(&etcd, &parts, &root, &none).await.unwrap_err();
+                let error = transfer::get(&etcd, &parts, &root, &Nothing).await.unwrap_err();
                 assert!(matches!(&error, TransferError::Release(why) if why.contains(name)), "{error}");
             }
             etcd.put(vec![(name.clone(), sealed[name].clone())]).await.unwrap();
         }
-        assert_eq!(transfer::get(&etcd, &parts, &root, &none).await.unwrap(), files);
+        assert_eq!(transfer::get(&etcd, &parts, &root, &Nothing).await.unwrap().files, files);
         let other = Parts::new(&[b"another secret"]).unwrap();
-        assert!(transfer::get(&etcd, &other, &root, &none).await.is_err());
-        assert!(transfer::get(&etcd, &parts, &Root("../x".into()), &none).await.is_err());
+        assert!(transfer::get(&etcd, &other, &root, &Nothing).await.is_err());
+        assert!(transfer::get(&etcd, &parts, &Root("../x".into()), &Nothing).await.is_err());
     });
 }
 
@@ -126,6 +152,6 @@ fn a_release_that_is_put_while_old_parts_are_removed_is_whole() {
             let _ = root;
         }
         let (root, _) = transfer::put(&etcd, &parts, &files).await.unwrap();
-        assert_eq!(transfer::get(&etcd, &parts, &root, &none).await.unwrap(), files);
+        assert_eq!(transfer::get(&etcd, &parts, &root, &Nothing).await.unwrap().files, files);
     });
 }

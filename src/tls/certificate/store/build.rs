@@ -29,6 +29,9 @@ impl Loading<'_> {
         if let Some(kept) = self.after.kept.get(origin) {
             return Ok(kept.clone());
         }
+        if let Some(kept) = self.known_as(origin) {
+            return Ok(kept.clone());
+        }
         let before = self.built_before(origin);
         // Taken before reading: a file that changes while it is read looks changed the next time.
         let stamps: Option<Box<[Stamp]>> = origin.files().map(|file| Stamp::of(file, self.now)).collect();

@@ -44,6 +44,19 @@ impl Origin {
         Self { cert, key: key.map(KeyPlace::File), chain: None, names: None, passphrase: None }
     }
 
+    /// The same with other files in place of its own, if there is one for each.
+    pub(super) fn moved(&self, to: impl Fn(&Path) -> Option<PathBuf>) -> Option<Self> {
+        let key = match &self.key {
+            Some(key) => Some(key.file().map_or_else(|| Some(key.clone()), |file| to(file).map(KeyPlace::File))?),
+            None => None,
+        };
+        let chain = match &self.chain {
+            Some(chain) => Some(to(chain)?),
+            None => None,
+        };
+        Some(Self { cert: to(&self.cert)?, key, chain, names: self.names.clone(), passphrase: self.passphrase.clone() })
+    }
+
     /// The same files by their paths in the release of a fleet, where they are of one.
     pub(super) fn in_release(&self) -> Option<Self> {
         let named = |path: &PathBuf| files::in_release(path).unwrap_or_else(|| path.clone());

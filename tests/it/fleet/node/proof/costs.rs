@@ -49,23 +49,25 @@ fn the_cost_of_a_change_follows_the_change() {
     thread::sleep(end.saturating_sub(begun.elapsed()));
     report(&format!("{seconds} s of idleness"), costs.since(Some(pid)));
 
-    let name = "host7.test";
-    let changed = scene.pki.certificate(&[name], &key, &Extra::default());
-    scene.write(&format!("gate/certs/{name}.crt"), &changed);
-    costs.since(Some(pid));
-    scene.publishes();
-    real.serves(2);
-    crowd.serves(2);
-    let change = costs.since(Some(pid));
-    report("one certificate is changed", change);
-
-    // Parts, proposal and commit; of each node an answer and a registration. What nothing depends on: renewals, elections.
-    assert!(change.puts <= 4 * (nodes + 1) + 100, "{change:?}");
+    // The first two are made beside what is on the disk, and the others out of what nobody needs any longer.
+    for round in 1..=4 {
+        let name = format!("host{}.test", 7 * round);
+        let changed = scene.pki.certificate(&[&name], &key, &Extra::default());
+        scene.write(&format!("gate/certs/{name}.crt"), &changed);
+        costs.since(Some(pid));
+        scene.publishes();
+        real.serves(1 + round);
+        crowd.serves(1 + round);
+        let change = costs.since(Some(pid));
+        report(&format!("one certificate is changed, change {round}"), change);
+        // Parts, proposal and commit; of each node an answer and a registration. What nothing depends on: renewals, elections.
+        assert!(change.puts <= 4 * (nodes + 1) + 100, "{change:?}");
+        assert!(change.received <= (nodes + 1) * 10_000 + 1_000_000, "{change:?}");
+        assert!(change.sent <= (nodes + 1) * 250_000 + 4_000_000, "{change:?}");
+    }
     let release: u64 =
         fs::read_dir(scene.path("gate/certs")).unwrap().map(|file| file.unwrap().metadata().unwrap().len()).sum();
     assert!(joined.sent > release, "{joined:?} for {release} bytes");
-    assert!(change.received <= (nodes + 1) * 10_000 + 1_000_000, "{change:?}");
-    assert!(change.sent <= (nodes + 1) * 250_000 + 4_000_000, "{change:?}");
 }
 
 /// What etcd has done, and a process.

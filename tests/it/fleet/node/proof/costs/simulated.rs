@@ -14,7 +14,9 @@ use tlsgate::fleet::node::{Identity, Node};
 use tlsgate::fleet::part::{PartName, Parts, Plain};
 use tlsgate::fleet::record::{Record, Root};
 use tlsgate::fleet::seal::Seal;
-use tlsgate::fleet::{secret, transfer, tree};
+use tlsgate::fleet::secret;
+use tlsgate::fleet::transfer::{self, Here};
+use tlsgate::fleet::tree::index::Index;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
@@ -38,8 +40,8 @@ struct Shown {
 struct Means {
     seal: Arc<Seal>,
     parts: Parts,
-    /// The parts of the first release that was fetched.
-    known: Mutex<HashMap<String, Plain>>,
+    /// The lists of the last release that was fetched.
+    known: Mutex<Option<Index>>,
     /// What has to be fetched of each release.
     missing: tokio::sync::Mutex<HashMap<String, Vec<PartName>>>,
 }
@@ -143,24 +145,29 @@ impl Player {
             }
             return Ok(());
         }
-        let (is_first, fetched) = (known.lock().unwrap().is_empty(), Mutex::new(Vec::new()));
-        let look = |name: &str| {
-            let found = known.lock().unwrap().get(name).cloned();
-            if found.is_none() {
-                fetched.lock().unwrap().push(PartName(name.to_owned()));
-            }
-            found
-        };
-        let files = transfer::get(&self.etcd, parts, root, &look).await.map_err(|error| error.to_string())?;
-        let names = fetched.into_inner().unwrap();
-        all.insert(root.0.clone(), if is_first { Vec::new() } else { names });
-        let mut known = known.lock().unwrap();
-        let cut = tree::cut(&files, |part| {
-            let name = parts.name(&part).map_err(|error| error.to_string())?;
-            known.insert(name.0.clone(), part);
-            Ok(name)
-        });
-        cut.map(drop).map_err(|error| error.to_string())
+        let here = Recording { index: known.lock().unwrap().clone(), fetched: Mutex::default() };
+        let read = transfer::get(&self.etcd, parts, root, &here).await.map_err(|error| error.to_string())?;
+        let is_first = here.index.is_none();
+        all.insert(root.0.clone(), if is_first { Vec::new() } else { here.fetched.into_inner().unwrap() });
+        *known.lock().unwrap() = Some(read.index);
+        Ok(())
+    }
+}
+
+/// Takes note of what is not here.
+struct Recording {
+    index: Option<Index>,
+    fetched: Mutex<Vec<PartName>>,
+}
+
+impl Here for Recording {
+    fn index(&self) -> Option<&Index> {
+        self.index.as_ref()
+    }
+
+    async fn parts(&self, names: &[PartName]) -> Vec<(PartName, Plain)> {
+        self.fetched.lock().unwrap().extend_from_slice(names);
+        Vec::new()
     }
 }
 
