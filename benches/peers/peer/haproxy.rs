@@ -14,7 +14,14 @@ use crate::material::{Many, NAME};
 pub(super) fn about(program: &Path) -> String {
     let text = printed(program, &["-vv"]);
     let version = text.lines().next().unwrap_or_default().trim_end_matches(" - https://haproxy.org/");
-    format!("{version}; {}", lines(&text, &["Built with OpenSSL version", "Running on OpenSSL version"]))
+    let crypto = [
+        "Built with OpenSSL version",
+        "Running on OpenSSL version",
+        // HAProxy 3.2 and newer, whatever the library is.
+        "Built with SSL library version",
+        "Running on SSL library version",
+    ];
+    format!("{version}; {}", lines(&text, &crypto))
 }
 
 pub(super) fn configure(program: &Path, setting: &Setting<'_>) -> io::Result<Launch> {

@@ -90,7 +90,7 @@ pub(super) const NOT_RUN: &[(&str, &str, &str)] = &[
     ("docs/start.md", "apt-get install", "changes the system; `packages::deb` installs the package"),
     ("docs/start.md", "tlsgate check -c /etc", "needs the installed package; `packages::deb` reloads it"),
     ("docs/start.md", "podman load", "needs an engine for containers; `private_ca` runs these verbs"),
-    ("docs/start.md", "chmod -R", "needs an engine for containers; `packages::image` starts the image without one"),
+    ("docs/start.md", "chmod go+rx", "needs an engine for containers; `packages::image` starts the image without one"),
     ("docs/starttls.md", "ldapsearch", "needs names of other machines; `starttls::ldap` runs these clients"),
     (
         "docs/starttls.md",
