@@ -11,15 +11,15 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 mod bounded;
+pub mod manifest;
 pub mod opening;
 pub mod pipe;
 pub mod progress;
 mod shown;
-mod unchanged;
+pub mod unchanged;
 
 use bounded::{read_to_end, text, too_large};
 pub use shown::{in_release, shown};
-pub use unchanged::Unchanged;
 
 /// What was read from a file.
 #[derive(Debug)]

@@ -16,11 +16,9 @@ use crate::background;
 use crate::config::located::ConfigError;
 use crate::config::validate::Config;
 use crate::config::validate::runtime::Runtime;
-use crate::files::Unchanged;
 use crate::reload::control::{Command, Control, Status};
 use crate::sandbox::plan::Plan;
 use crate::snapshot::{Built, Current, Snapshot};
-use crate::tls::certificate::store::Trust;
 use crate::warning::{self, Warning};
 
 pub mod build;
@@ -50,8 +48,8 @@ use watch::interests::Interests;
 pub enum Purpose {
     /// To be put into force at once.
     Reload(Cause),
-    /// To be held. With what is known of its files.
-    Prepare(Release, Option<Arc<Unchanged>>),
+    /// To be held.
+    Prepare(Release),
 }
 
 /// What has ended.
@@ -170,9 +168,7 @@ impl<S: Sockets> Reloader<S> {
         self.give_up();
         let (origin, trust) = match &purpose {
             Purpose::Reload(cause) => (self.origin.clone(), self.origin.trust(*cause)),
-            Purpose::Prepare(release, known) => {
-                (Origin::Release(release.clone()), known.clone().map_or(Cause::Release.trust(), Trust::Known))
-            }
+            Purpose::Prepare(release) => (Origin::Release(release.clone()), release.trust()),
         };
         let basis = Basis {
             origin,
@@ -232,7 +228,7 @@ impl<S: Sockets> Reloader<S> {
                 Ok(changes) => self.succeeded(changes, cause),
                 Err(errors) => self.failed(errors, cause),
             }),
-            Purpose::Prepare(release, _) => {
+            Purpose::Prepare(release) => {
                 let file = release.file.clone();
                 Finished::Prepared(file, self.hold(release, outcome))
             }

@@ -25,7 +25,7 @@ mod steps;
 mod whole;
 
 pub use lock::Lock;
-pub use made::{Content, Dated, Made};
+pub use made::{Content, Made};
 pub use place::{make, usable};
 
 /// An open folder. Everything in it is named by a relative path without `..` and without hidden names.
@@ -97,14 +97,14 @@ impl Folder {
     }
 
     /// The same where the folder `like` has some of the files by the same names.
-    pub fn replace_like(&self, folder: &Path, made: &Made<'_>, like: &Path) -> io::Result<()> {
-        self.replaced(folder, made, Some(like), None)
+    pub fn replace_like(&self, folder: &Path, made: &Made<'_>, like: Option<&Path>) -> io::Result<()> {
+        self.replaced(folder, made, like, None)
     }
 
-    /// The same out of the folder `spare` beside it, which nobody needs and which is gone then, also after an error: `made` is
-    /// how the new one differs from it.
-    pub fn replace_out_of(&self, folder: &Path, spare: &Path, made: &Made<'_>, like: &Path) -> io::Result<()> {
-        self.replaced(folder, made, Some(like), Some(spare))
+    /// The same out of the folder `spare` beside it, which nobody needs: `made` is how the new one differs from it. An error may
+    /// have cost the spare one.
+    pub fn replace_out_of(&self, folder: &Path, spare: &Path, made: &Made<'_>, like: Option<&Path>) -> io::Result<()> {
+        self.replaced(folder, made, like, Some(spare))
     }
 
     fn replaced(&self, folder: &Path, made: &Made<'_>, like: Option<&Path>, spare: Option<&Path>) -> io::Result<()> {
@@ -125,11 +125,6 @@ impl Folder {
         replace().map_err(|error| self.explained(folder, "written", &error))?;
         self.tell(folder);
         Ok(())
-    }
-
-    /// Whether a folder has these files and no others, and nobody has changed one since it was made.
-    pub fn has(&self, folder: &Path, files: &Dated<'_>) -> bool {
-        steps::enter(&self.top, folder).is_ok_and(|folder| files.are_in(&folder).unwrap_or(false))
     }
 
     /// Removes a file, or a folder with everything in it. What does not exist is no error.

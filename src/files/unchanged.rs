@@ -2,6 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use crate::files::manifest::Manifest;
 
 /// A folder whose files are those of another one, but for some. Nobody changes a file in either.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,7 +17,20 @@ pub struct Unchanged {
     pub changed: BTreeSet<PathBuf>,
 }
 
+/// What is known of a folder whose files never change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    pub manifest: Manifest,
+    /// How it differs from another one.
+    pub unchanged: Option<Arc<Unchanged>>,
+}
+
 impl Unchanged {
+    /// That nothing of a folder has changed since it was read last.
+    pub fn all(folder: &Path) -> Self {
+        Self { folder: folder.to_owned(), before: folder.to_owned(), changed: BTreeSet::new() }
+    }
+
     /// The file of the other folder that is the same as this one.
     pub fn before(&self, path: &Path) -> Option<PathBuf> {
         let below = path.strip_prefix(&self.folder).ok()?;

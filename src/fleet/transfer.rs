@@ -162,8 +162,8 @@ pub trait Here: Sync {
     /// The lists of another release, whose files are here.
     fn index(&self) -> Option<&Index>;
 
-    /// Parts of these names, as far as they are here. What is wrong is fetched.
-    fn parts(&self, names: &[PartName]) -> impl Future<Output = Vec<(PartName, Plain)>> + Send;
+    /// Pieces of files by their names, as far as they are here. What is wrong is fetched.
+    fn pieces(&self, names: &[PartName]) -> impl Future<Output = Vec<(PartName, Plain)>> + Send;
 }
 
 /// Nothing is here.
@@ -175,7 +175,7 @@ impl Here for Nothing {
         None
     }
 
-    async fn parts(&self, _: &[PartName]) -> Vec<(PartName, Plain)> {
+    async fn pieces(&self, _: &[PartName]) -> Vec<(PartName, Plain)> {
         Vec::new()
     }
 }
@@ -194,7 +194,8 @@ pub async fn get(etcd: &Etcd, parts: &Parts, root: &Root, here: &impl Here) -> R
         if wanted.is_empty() {
             return reader.finish().map_err(|error| release(&error));
         }
-        let found = here.parts(&wanted).await;
+        let pieces: Vec<PartName> = reader.pieces().cloned().collect();
+        let found = if pieces.is_empty() { Vec::new() } else { here.pieces(&pieces).await };
         for (name, content) in found.into_iter().filter(|(name, content)| parts.is_of(name, content)) {
             reader.take(&name, content).map_err(|error| release(&error))?;
         }

@@ -28,9 +28,11 @@ use crate::member::status::{Handle, Refused};
 use crate::reload::control::{Control, Spoiled};
 
 mod errors;
+pub(super) mod looked;
 mod prepared;
 
 use errors::reason;
+use looked::Looked;
 
 /// The hands of this process.
 pub(super) struct Own {
@@ -59,6 +61,7 @@ pub(super) struct Own {
     pub(super) forgetful: Option<Forgetful>,
     /// The last trouble that was logged.
     pub(super) known: (Option<String>, Option<String>),
+    pub(super) looked: Looked,
     /// Somebody has asked to try again.
     pub(super) retry: Arc<AtomicBool>,
 }
@@ -154,6 +157,7 @@ impl Hands<Node> for Own {
         }
         self.drain(machine.drained());
         self.remember_at_last();
+        self.look_after();
         if let Some(reason) = self.judged() {
             machine.unwell(reason.to_owned());
         }

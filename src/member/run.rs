@@ -9,7 +9,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
 use crate::acme::share::Others;
@@ -19,10 +18,11 @@ use crate::files;
 use crate::fleet::drained::Drained;
 use crate::fleet::drive::drive;
 use crate::fleet::node::{Identity, Node};
-use crate::fleet::record::{Record, Root};
+use crate::fleet::record::Record;
 use crate::member::canary::{Counting, Watch};
 use crate::member::drains::Drains;
 use crate::member::hands::Own;
+use crate::member::hands::looked::Looked;
 use crate::member::kept::{self, House};
 use crate::member::leading::{self, Candidate, Fence, Leading};
 use crate::member::orders::{self, Places};
@@ -125,7 +125,6 @@ async fn take_part(
     let mut node = node.with_drained(drained.clone());
     let retry = Arc::new(AtomicBool::new(false));
     let mut hands = hands(task, &means, (&etcd, house, &state.value), (drained, &retry));
-    look_into(&hands.house, &means.secrets, task.serving.root_for(&fleet.node));
     let candidate = Candidate {
         house: Arc::clone(&hands.house),
         seal: Arc::clone(&means.secrets.seal),
@@ -194,6 +193,7 @@ fn hands(
         watch: std::mem::take(&mut task.watch),
         forgetful: None,
         known: (None, None),
+        looked: Looked::default(),
         retry: Arc::clone(retry),
     }
 }
@@ -206,13 +206,6 @@ fn remember(house: &House, state: &Path, serving: &Record, secrets: &Secrets) {
     {
         tracing::warn!(%reason, "which release is served cannot be kept: the next start does not know it");
     }
-}
-
-/// Reads what is served once, so that the first change does not cost what a start costs.
-fn look_into(house: &Arc<House>, secrets: &Secrets, root: &Root) {
-    let (house, secrets, root) = (Arc::clone(house), secrets.clone(), root.clone());
-    // Nobody waits for it, and who needs it later hears what is wrong.
-    drop(spawn_blocking(move || house.shelf.index(&root, &secrets)));
 }
 
 /// Waits until it has to begin again; `false` where nobody asks any longer.

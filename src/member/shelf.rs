@@ -1,7 +1,7 @@
 //! The releases that a node has on its disk: the next one is made out of an old one, and what differs is all that is written.
 //!
 //! What was read and proved once, or written by this process, is known from then on by its lists. All files bear one date, by
-//! which it is noticed where somebody has changed one; the next process proves all of them again.
+//! which it is noticed where somebody has changed one: then all of them are read and proved again.
 //!
 //! Must not know: etcd, who serves what is there.
 
@@ -9,17 +9,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::files::{self, Unchanged, progress};
-use crate::fleet::part::{PartName, Plain};
+use crate::files::unchanged::{Known as Loadable, Unchanged};
+use crate::files::{self, progress};
+use crate::fleet::part::{PartName, Parts, Plain};
 use crate::fleet::record::Root;
+use crate::fleet::tree;
 use crate::fleet::tree::index::{Difference, Index};
-use crate::fleet::tree::pieces;
 use crate::fleet::tree::reader::Read;
 use crate::member::releases::{self, below};
 use crate::member::secrets::Secrets;
-use crate::state::{Content, Dated, Folder, Made};
+use crate::state::{Content, Folder, Made};
 
 /// What is known of the releases that are there.
 #[derive(Debug)]
@@ -49,45 +49,49 @@ impl Shelf {
             known.spare.take_if(|spare| spare == root);
             known.indexes.get(root).cloned()
         };
-        if let Some(index) = known {
-            return match self.is_as_written(root, &index) {
-                true => Ok(index),
-                false => Err(format!("{}: somebody has changed it", releases::folder(&self.state, root).display())),
-            };
+        if let Some(index) = known
+            && releases::manifest(&self.state, root, &index).compare().is_ok()
+        {
+            return Ok(index);
         }
         let Read { index, .. } = releases::read(&self.state, root, secrets)?;
         self.known().indexes.insert(root.clone(), index.clone());
         Ok(index)
     }
 
-    fn is_as_written(&self, root: &Root, index: &Index) -> bool {
-        let entries = index.entries();
-        let files = entries.iter().map(|(path, entry)| (path.as_str(), entry.size)).collect();
-        below(root).is_ok_and(|below| self.folder.has(&below, &Dated { files, date: written() }))
-    }
-
-    /// Which files of a release are the same as in another one; both are known.
-    pub(super) fn unchanged(&self, root: &Root, before: &Root) -> Option<Unchanged> {
+    /// What is known of a release that is there, as the loader needs it: also, which of its files are those of another one.
+    pub(super) fn loadable(&self, root: &Root, before: Option<&Root>) -> Option<Loadable> {
         let (index, last) = {
             let known = self.known();
-            (known.indexes.get(root)?.clone(), known.indexes.get(before)?.clone())
+            (
+                known.indexes.get(root)?.clone(),
+                before.and_then(|before| Some((before, known.indexes.get(before)?.clone()))),
+            )
         };
         let folder = |root: &Root| releases::folder(&self.state, root);
-        let changed = index.since(&last).changed.into_iter().map(PathBuf::from).collect();
-        Some(Unchanged { folder: folder(root), before: folder(before), changed })
+        let unchanged = last.map(|(before, last)| {
+            let changed = index.since(&last).changed.into_iter().map(PathBuf::from).collect();
+            Arc::new(Unchanged { folder: folder(root), before: folder(before), changed })
+        });
+        Some(Loadable { manifest: releases::manifest(&self.state, root, &index), unchanged })
     }
 
     /// Pieces of the files of a release that is known. They are not proved.
-    pub(super) fn parts(&self, root: &Root, names: &[PartName]) -> Vec<(PartName, Plain)> {
+    pub(super) fn pieces(&self, root: &Root, names: &[PartName], parts: &Parts) -> Vec<(PartName, Plain)> {
         let Some(index) = self.known().indexes.get(root).cloned() else { return Vec::new() };
+        // After a change of the secret, the same pieces have other names.
+        let now = index.list(index.root()).and_then(|list| parts.name(list).ok());
+        let is_renamed = now.is_some_and(|now| now != *index.root());
         let (mut wanted, mut found): (BTreeSet<&PartName>, _) = (names.iter().collect(), Vec::new());
         for (path, entry) in index.entries() {
-            if !entry.pieces.iter().any(|piece| wanted.contains(piece)) {
+            if !is_renamed && !entry.pieces.iter().any(|piece| wanted.contains(piece)) {
                 continue;
             }
             let path = releases::folder(&self.state, root).join(path);
             let Ok(contents) = files::read(&path, files::LARGEST_LIST) else { continue };
-            for (name, piece) in entry.pieces.iter().zip(pieces(&contents.bytes)) {
+            for (known, piece) in entry.pieces.iter().zip(tree::pieces(&contents.bytes)) {
+                let new = if is_renamed { parts.name(piece).ok() } else { None };
+                let name = new.as_ref().unwrap_or(known);
                 if wanted.remove(name) {
                     found.push((name.clone(), piece.to_vec().into()));
                 }
@@ -99,19 +103,18 @@ impl Shelf {
     /// Keeps a release, all of its files or none. `before`: a release that is known, and has those that are not given.
     pub(super) fn keep(&self, root: &Root, read: &Read, before: Option<&Root>) -> Result<(), String> {
         let (to, like) = (below(root)?, before.map(below).transpose()?);
-        let like = like.as_deref().unwrap_or(Path::new(""));
-        if !self.make_out_of_spare((root, &to), read, like) {
+        if !self.make_out_of_spare((root, &to), read, like.as_deref()) {
             let entries = read.index.entries();
             let files: Vec<_> = entries.keys().map(|path| (path.as_str(), content(read, path))).collect();
-            let made = Made { files: &files, gone: &[], dated: Some(written()) };
-            self.folder.replace_like(&to, &made, like).map_err(|error| error.to_string())?;
+            let made = Made { files: &files, gone: &[], dated: Some(releases::written()) };
+            self.folder.replace_like(&to, &made, like.as_deref()).map_err(|error| error.to_string())?;
         }
         self.known().indexes.insert(root.clone(), read.index.clone());
         Ok(())
     }
 
     /// Whether the release could be made out of one that nobody needs.
-    fn make_out_of_spare(&self, (root, to): (&Root, &Path), read: &Read, like: &Path) -> bool {
+    fn make_out_of_spare(&self, (root, to): (&Root, &Path), read: &Read, like: Option<&Path>) -> bool {
         let (spare, index) = {
             let mut known = self.known();
             let Some(spare) = known.spare.take().filter(|spare| spare != root) else { return false };
@@ -119,7 +122,7 @@ impl Shelf {
             (spare, index)
         };
         let Ok(from) = below(&spare) else { return false };
-        if !self.is_as_written(&spare, &index) {
+        if releases::manifest(&self.state, &spare, &index).compare().is_err() {
             return false;
         }
         let Difference { mut changed, gone } = read.index.since(&index);
@@ -127,7 +130,7 @@ impl Shelf {
         changed.extend(read.files.keys().cloned());
         let files: Vec<_> = changed.iter().map(|path| (path.as_str(), content(read, path))).collect();
         let gone: Vec<&str> = gone.iter().map(String::as_str).collect();
-        let made = Made { files: &files, gone: &gone, dated: Some(written()) };
+        let made = Made { files: &files, gone: &gone, dated: Some(releases::written()) };
         self.folder.replace_out_of(to, &from, &made, like).is_ok()
     }
 
@@ -170,11 +173,6 @@ impl Shelf {
 
 fn content<'r>(read: &'r Read, path: &str) -> Content<'r> {
     read.files.get(path).map_or(Content::Same, |bytes| Content::Bytes(bytes))
-}
-
-/// When all files were written, as it seems: no file that somebody has changed has this date.
-fn written() -> SystemTime {
-    UNIX_EPOCH + Duration::from_secs(1)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! Must not know: how a release is served.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime;
@@ -12,9 +13,10 @@ use tokio::time::{sleep, timeout};
 use crate::config::located::ConfigError;
 use crate::config::validate::fleet::Fleet;
 use crate::etcd::Etcd;
+use crate::files::unchanged::Known;
 use crate::fleet::key;
 use crate::fleet::part::{PartName, Plain};
-use crate::fleet::record::Record;
+use crate::fleet::record::{Record, Root};
 use crate::fleet::store::{Entry, Revision};
 use crate::fleet::transfer::{self, Here};
 use crate::fleet::tree::index::Index;
@@ -31,6 +33,8 @@ pub struct First {
     pub file: PathBuf,
     /// What has come over the network and is not on the disk yet.
     pub fetched: Option<Read>,
+    /// What is known of its files.
+    pub known: Arc<Known>,
     /// Whether it is another one than was served last.
     is_new: bool,
 }
@@ -41,8 +45,10 @@ impl First {
         let state = state_of(fleet)?;
         let Some(record) = kept::record(state, secrets)? else { return Ok(None) };
         let root = record.root_for(&fleet.node);
-        releases::read(state, root, secrets).map_err(|reason| format!("release {}: {reason}", record.number))?;
-        Ok(Some(Self { file: releases::configuration(state, root), fetched: None, record, is_new: false }))
+        let read = releases::read(state, root, secrets);
+        let Read { index, .. } = read.map_err(|reason| format!("release {}: {reason}", record.number))?;
+        let (file, known) = (releases::configuration(state, root), known(state, root, &index));
+        Ok(Some(Self { file, fetched: None, known, record, is_new: false }))
     }
 
     /// The current release of the fleet, if it is later than this one. The error is why that is not known, or why it is not
@@ -106,14 +112,15 @@ impl First {
         here: &InMemory,
     ) -> Result<Self, String> {
         let root = record.root_for(&fleet.node);
-        let fetched = match releases::read(state, root, secrets) {
-            Ok(_) => None,
+        let (index, fetched) = match releases::read(state, root, secrets) {
+            Ok(Read { index, .. }) => (index, None),
             Err(_) => {
                 let read = transfer::get(etcd, &secrets.parts, root, here).await.map_err(|error| error.to_string())?;
-                Some(here.completed(read))
+                (read.index.clone(), Some(here.completed(read)))
             }
         };
-        Ok(Self { file: releases::configuration(state, root), fetched, record, is_new: true })
+        let (file, known) = (releases::configuration(state, root), known(state, root, &index));
+        Ok(Self { file, fetched, known, record, is_new: true })
     }
 
     /// The text of its configuration, where that is not on the disk yet.
@@ -143,6 +150,10 @@ impl First {
     }
 }
 
+fn known(state: &Path, root: &Root, index: &Index) -> Arc<Known> {
+    Arc::new(Known { manifest: releases::manifest(state, root, index), unchanged: None })
+}
+
 /// A release that was read whole, if there is one.
 struct InMemory(Option<Read>);
 
@@ -151,7 +162,7 @@ impl Here for InMemory {
         self.0.as_ref().map(|read| &read.index)
     }
 
-    async fn parts(&self, _: &[PartName]) -> Vec<(PartName, Plain)> {
+    async fn pieces(&self, _: &[PartName]) -> Vec<(PartName, Plain)> {
         Vec::new()
     }
 }

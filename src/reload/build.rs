@@ -1,6 +1,5 @@
 //! What a reload reads and builds, before anything is changed. Must not know: on which thread, how the result is used.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,7 +11,7 @@ use crate::config::located::{ConfigError, Located};
 use crate::config::validate::Config;
 use crate::config::validate::log::Log;
 use crate::config::validate::process::Process;
-use crate::files::Unchanged;
+use crate::files::unchanged::{Known, Unchanged};
 use crate::reload::cause::Cause;
 use crate::reload::changes;
 use crate::reload::summary::{Change, Kind};
@@ -40,9 +39,20 @@ pub struct Release {
     pub machine: PathBuf,
     /// The configuration of the release, in the release's own folder. No other release has this path.
     pub file: PathBuf,
+    /// Of the release's folder.
+    pub known: Option<Arc<Known>>,
 }
 
 impl Release {
+    /// When a file counts as unchanged, where it is built for the first time.
+    pub(super) fn trust(&self) -> Trust {
+        let (trust, known) = (Cause::Release.trust(), self.known.as_ref());
+        match known.and_then(|known| known.unchanged.clone()) {
+            Some(unchanged) => Trust::Known(unchanged, Box::new(trust)),
+            None => trust,
+        }
+    }
+
     /// Its own folder.
     pub(super) fn folder(&self) -> &Path {
         self.file.parent().unwrap_or(&self.file)
@@ -50,16 +60,26 @@ impl Release {
 }
 
 impl Origin {
-    /// When a file counts as unchanged.
+    /// When a file counts as unchanged, where what this comes from is read again.
     pub(super) fn trust(&self, cause: Cause) -> Trust {
+        let trust = cause.trust();
         match self {
-            Self::File(_) | Self::Once(_) | Self::Program => cause.trust(),
-            // A release never changes. Who changes its files nevertheless does not change what is served: all nodes serve the same.
-            Self::Release(release) => {
-                let folder = release.folder().to_owned();
-                Trust::Known(Arc::new(Unchanged { before: folder.clone(), folder, changed: BTreeSet::new() }))
+            // A release never changes.
+            Self::Release(release) if release.known.is_some() => {
+                Trust::Known(Arc::new(Unchanged::all(release.folder())), Box::new(trust))
             }
+            _ => trust,
         }
+    }
+
+    /// Whether the files are those that they should be. Who changes one of a release does not change what is served: all
+    /// nodes serve the same.
+    fn is_as_known(&self) -> Result<(), Vec<ConfigError>> {
+        let Self::Release(Release { known: Some(known), .. }) = self else { return Ok(()) };
+        known.manifest.compare().map_err(|found| {
+            let message = format!("{found}; what is served stays as it was published");
+            vec![ConfigError { path: String::new(), position: None, message }]
+        })
     }
 }
 
@@ -96,11 +116,14 @@ impl Ready {
     /// Reads everything again. This can take long, since it waits for file systems.
     pub fn next(basis: Basis) -> Result<Self, Vec<ConfigError>> {
         let Basis { origin, config: before, snapshot, trust, confined } = basis;
+        origin.is_as_known()?;
         let config = match &origin {
             // Not a pipe that has replaced the file: a reload must not wait for a writer.
             Origin::File(path) => config::load_file(path)?,
             Origin::Once(_) | Origin::Program => Config::clone(&before),
-            Origin::Release(Release { machine, file }) => config::load_release(&config::load_machine(machine)?, file)?,
+            Origin::Release(Release { machine, file, .. }) => {
+                config::load_release(&config::load_machine(machine)?, file)?
+            }
         };
         // Each of its files would be an error otherwise, which does not tell what to do.
         let outside = confined.map_or_else(Vec::new, |plan| plan.missing(&config));

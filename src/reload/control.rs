@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::config::located::ConfigError;
 use crate::config::validate::Config;
-use crate::files::Unchanged;
+use crate::files::unchanged::Known;
 use crate::net::address::Address;
 use crate::reload::report::Report;
 use crate::snapshot::Current;
@@ -31,8 +31,8 @@ pub enum Command {
     /// Build a release of the fleet and bind its addresses, without serving it.
     Prepare {
         file: PathBuf,
-        /// Which of its files are those of the release before.
-        known: Option<Arc<Unchanged>>,
+        /// Of its folder.
+        known: Option<Arc<Known>>,
         reply: oneshot::Sender<Result<(), Vec<ConfigError>>>,
         spoiled: mpsc::UnboundedSender<Spoiled>,
     },
@@ -96,7 +96,7 @@ impl Control {
     pub async fn prepare(
         &self,
         file: &Path,
-        known: Option<Arc<Unchanged>>,
+        known: Option<Arc<Known>>,
         spoiled: mpsc::UnboundedSender<Spoiled>,
     ) -> Result<Result<(), Vec<ConfigError>>, Stopping> {
         let (reply, answer) = oneshot::channel();

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::config::located::ConfigError;
-use crate::files::Unchanged;
+use crate::files::unchanged::Known;
 use crate::reload::build::{Origin, Ready, Release};
 use crate::reload::held::Held;
 use crate::reload::report::Report;
@@ -25,11 +25,11 @@ pub enum Holding {
 
 impl<S: Sockets> Reloader<S> {
     /// Begins to build another release of the fleet and to bind its addresses. [`Self::next`] waits for the result, which is
-    /// held. It changes nothing that is served. `known`: which of its files are those of the release before.
-    pub fn begin_to_prepare(&mut self, file: &Path, known: Option<Arc<Unchanged>>) {
+    /// held. It changes nothing that is served.
+    pub fn begin_to_prepare(&mut self, file: &Path, known: Option<Arc<Known>>) {
         let Origin::Release(Release { machine, .. }) = self.origin() else { return };
-        let release = Release { machine: machine.clone(), file: file.to_owned() };
-        self.start_building(Purpose::Prepare(release, known));
+        let release = Release { machine: machine.clone(), file: file.to_owned(), known };
+        self.start_building(Purpose::Prepare(release));
     }
 
     /// Serves a release that is held: one swap, and nothing of it can fail. `None` where it is not held.
@@ -60,8 +60,15 @@ impl<S: Sockets> Reloader<S> {
     }
 
     /// A release that has to be built again before it can be served.
-    pub fn stale(&self) -> Option<&Path> {
-        self.held.stale().map(|release| release.file.as_path())
+    pub fn stale(&self) -> Option<&Release> {
+        self.held.stale()
+    }
+
+    /// Begins to build a release again that is held.
+    pub fn begin_again(&mut self, file: &Path) {
+        if let Some(held) = self.held.get(file) {
+            self.start_building(Purpose::Prepare(held.release.clone()));
+        }
     }
 
     /// Binds what was built, and holds it. One that was held for the same release stays until then, so that its sockets are

@@ -3,7 +3,9 @@ use std::sync::Mutex;
 use std::sync::mpsc as std_mpsc;
 
 use super::*;
+use crate::files::manifest::{self, Manifest};
 use crate::files::progress;
+use crate::files::unchanged::Known;
 use crate::net::address::Address;
 use crate::reload::releases::Holding;
 use crate::tls::certificate::store::Trust;
@@ -233,7 +235,7 @@ impl Releases {
         let file = self.release("1", "1m");
         let machine = self.0.path().join("fleet.toml");
         let config = crate::config::load_release(&crate::config::load_machine(&machine).unwrap(), &file).unwrap();
-        let origin = Origin::Release(Release { machine, file });
+        let origin = Origin::Release(Release { machine, file, known: None });
         let first = Ready::first(config).unwrap();
         Reloader::start(origin, first, |_| Counted::default()).unwrap()
     }
@@ -241,6 +243,10 @@ impl Releases {
 
 fn prepared(reloader: &mut Reloader<Counted>, file: &Path) -> Result<(), Vec<ConfigError>> {
     reloader.begin_to_prepare(file, None);
+    finished_to_prepare(reloader, file)
+}
+
+fn finished_to_prepare(reloader: &mut Reloader<Counted>, file: &Path) -> Result<(), Vec<ConfigError>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     match runtime.block_on(reloader.next()) {
         Finished::Prepared(path, result) => {
@@ -298,7 +304,10 @@ fn a_reload_that_changes_something_makes_what_is_held_stale() {
     releases.release("1", "90s");
     reloader.begin(Cause::Signal);
     assert!(matches!(finished(&mut reloader), Report::Swapped(changes) if changes.len() == 1));
-    assert_eq!((reloader.holding(&second), reloader.stale()), (Holding::Stale, Some(&*second)));
+    assert_eq!(
+        (reloader.holding(&second), reloader.stale().map(|release| &*release.file)),
+        (Holding::Stale, Some(&*second))
+    );
     // It is built again, upon what is in force now.
     prepared(&mut reloader, &second).unwrap();
     assert_eq!((reloader.holding(&second), reloader.stale()), (Holding::Ready, None));
@@ -309,6 +318,40 @@ fn a_reload_that_changes_something_makes_what_is_held_stale() {
     releases.write("fleet.toml", "[fleet]\n");
     prepared(&mut reloader, &second).unwrap_err();
     assert_eq!((reloader.holding(&second), idle(&reloader)), (Holding::Nothing, 80));
+}
+
+#[test]
+fn no_reload_takes_what_somebody_has_changed_in_a_release() {
+    let releases = Releases::new();
+    let mut reloader = releases.reloader();
+    let file = releases.release("2", "2m");
+    let (folder, date) = (file.parent().unwrap().to_owned(), std::time::UNIX_EPOCH + Duration::from_secs(1000));
+    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    manifest::date(&folder, date).unwrap();
+    let size = std::fs::metadata(&file).unwrap().len();
+    let manifest = Manifest { folder, files: [("tlsgate.toml".to_owned(), size)].into(), date };
+    let known = Some(Arc::new(Known { manifest, unchanged: None }));
+    reloader.begin_to_prepare(&file, known);
+    finished_to_prepare(&mut reloader, &file).unwrap();
+    reloader.commit(&file).unwrap();
+    reloader.begin(Cause::Signal);
+    assert!(matches!(finished(&mut reloader), Report::Swapped(changes) if changes.is_empty()));
+    releases.release("2", "3m");
+    for cause in [Cause::Signal, Cause::Reread, Cause::Change] {
+        reloader.begin(cause);
+        let Report::Failed(errors) = finished(&mut reloader) else { panic!("it was taken") };
+        let error = errors[0].to_string();
+        assert!(error.contains("2/tlsgate.toml: found a file that was changed, expected"), "{error}");
+    }
+    assert_eq!(idle(&reloader), 120);
+    // The machine's own file is looked at as ever, once the release is right.
+    releases.release("2", "2m");
+    manifest::date(file.parent().unwrap(), date).unwrap();
+    releases.write("fleet.toml", "[fleet]\n");
+    reloader.begin(Cause::Signal);
+    assert!(
+        matches!(finished(&mut reloader), Report::Failed(errors) if !errors[0].to_string().contains("2/tlsgate.toml"))
+    );
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::config::located::ConfigError;
-use crate::files::Unchanged;
+use crate::files::unchanged::Known;
 use crate::reload::control::Spoiled;
 
 /// The answer to a command.
@@ -18,8 +18,8 @@ pub(super) type Reply = oneshot::Sender<Result<(), Vec<ConfigError>>>;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Wish {
     pub(super) file: PathBuf,
-    /// Which of its files are those of the release before.
-    pub(super) known: Option<Arc<Unchanged>>,
+    /// Of its folder.
+    pub(super) known: Option<Arc<Known>>,
 }
 
 /// What was asked for and is not done.

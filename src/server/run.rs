@@ -149,7 +149,7 @@ impl Server {
             match self.reloader.holding(&file) {
                 Holding::Ready => self.commit(&file, work),
                 // What it was built upon is in force no longer. It comes first now: all other nodes serve it already.
-                Holding::Stale if !self.reloader.is_under_way() => return self.reloader.begin_to_prepare(&file, None),
+                Holding::Stale if !self.reloader.is_under_way() => return self.reloader.begin_again(&file),
                 Holding::Stale => return,
                 Holding::Nothing => work.releases.committed(Err(Vec::new())),
             }
@@ -162,8 +162,8 @@ impl Server {
             work.waiting = callers;
         } else if let Some(Wish { file, known }) = work.releases.first().cloned() {
             self.reloader.begin_to_prepare(&file, known);
-        } else if let Some(file) = self.reloader.stale().map(Path::to_owned) {
-            self.reloader.begin_to_prepare(&file, None);
+        } else if let Some(release) = self.reloader.stale().cloned() {
+            self.reloader.begin_again(&release.file);
         }
     }
 

@@ -1,15 +1,14 @@
 //! What a folder is made of: files that are written, and files that another folder has already. Must not know: where it is, by
 //! which name it is found.
 
-use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, fchmod, fsync, linkat, openat, statat, syncfs, unlinkat};
+use rustix::fs::{AtFlags, Mode, OFlags, fchmod, fsync, linkat, openat, syncfs, unlinkat};
 use rustix::io::Errno;
 
 use crate::files;
@@ -49,7 +48,7 @@ impl Made<'_> {
         let mut within: Option<Within> = None;
         for (path, content) in self.files {
             let (folder, name) = split(path);
-            // Those of one folder come one after the other: each folder is entered once, and only one is open.
+            // Those of one folder mostly come one after the other, and only one folder is open.
             if within.as_ref().is_none_or(|last| last.path != folder) {
                 if let Some(last) = within.filter(|_| !is_large) {
                     fsync(last.new)?;
@@ -99,59 +98,20 @@ impl Made<'_> {
                 fsync(&within)?;
             }
             if is_gone {
-                remove_empty(folder, Path::new(below))?;
+                remove_empty(folder, Path::new(below), is_large)?;
             }
         }
         self.fill(folder, like)
     }
 }
 
-/// Files by their paths, with the size of each in bytes, and the date that all of them bear.
-#[derive(Debug)]
-pub struct Dated<'d> {
-    pub files: BTreeMap<&'d str, u64>,
-    /// In whole seconds.
-    pub date: SystemTime,
-}
-
-impl Dated<'_> {
-    /// Whether a folder has these files and no others, and nobody has changed one since they were dated.
-    pub(super) fn are_in(&self, folder: &OwnedFd) -> io::Result<bool> {
-        let seconds = self.date.duration_since(UNIX_EPOCH).map_err(io::Error::other)?.as_secs();
-        let (mut left, mut count) = (vec![(String::new(), steps::open(folder, ".")?)], 0);
-        while let Some((path, folder)) = left.pop() {
-            for entry in Dir::read_from(&folder)? {
-                let entry = entry?;
-                let name = entry.file_name();
-                if name == c"." || name == c".." {
-                    continue;
-                }
-                let Ok(path) = name.to_str().map(|name| format!("{path}{name}")) else { return Ok(false) };
-                let is = statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
-                if FileType::from_raw_mode(is.st_mode) == FileType::Directory {
-                    left.push((format!("{path}/"), steps::open(&folder, name)?));
-                    continue;
-                }
-                let is_same = FileType::from_raw_mode(is.st_mode) == FileType::RegularFile
-                    && self.files.get(&*path).is_some_and(|size| u64::try_from(is.st_size) == Ok(*size))
-                    && u64::try_from(is.st_mtime) == Ok(seconds)
-                    && is.st_mtime_nsec == 0;
-                if !is_same {
-                    return Ok(false);
-                }
-                count += 1;
-            }
-        }
-        Ok(count == self.files.len())
-    }
-}
-
 /// Removes a folder below another one if nothing is left in it, and those above it in which nothing is left then.
-fn remove_empty(top: &OwnedFd, folder: &Path) -> io::Result<()> {
+fn remove_empty(top: &OwnedFd, folder: &Path, is_large: bool) -> io::Result<()> {
     for folder in folder.ancestors() {
         let (Some(above), Some(name)) = (folder.parent(), folder.file_name()) else { break };
         let above = steps::enter(top, above)?;
         match unlinkat(&above, name, AtFlags::REMOVEDIR) {
+            Ok(()) if is_large => {}
             Ok(()) => fsync(&above)?,
             Err(Errno::NOTEMPTY | Errno::EXIST) => break,
             Err(error) => return Err(error.into()),

@@ -9,6 +9,7 @@ use std::process::{Command, Output, Stdio};
 use std::thread;
 
 use super::*;
+use crate::files::manifest::Manifest;
 
 mod many;
 
@@ -352,22 +353,25 @@ fn a_folder_is_made_out_of_one_that_nobody_needs() {
     let date = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1);
     let (bytes, same) = (|text: &'static str| Content::Bytes(text.as_bytes()), Content::Same);
     let made = |files, gone| Made { files, gone, dated: Some(date) };
+    let like = |name: &'static str| Some(Path::new(name));
     let has = |name: &str, files: &[(&str, u64)]| {
-        folder.has(Path::new(name), &Dated { files: files.iter().copied().collect(), date })
+        let folder = root.path().join("state").join(name);
+        let files = files.iter().map(|(path, size)| ((*path).to_owned(), *size)).collect();
+        Manifest { folder, files, date }.compare().is_ok()
     };
     let first = [("a", bytes("1")), ("b/c", bytes("22")), ("b/d", bytes("3")), ("e/f/g", bytes("4"))];
-    folder.replace_like(Path::new("x/1"), &made(&first, &[]), Path::new("")).unwrap();
+    folder.replace_like(Path::new("x/1"), &made(&first, &[]), None).unwrap();
     let of_first = [("a", 1), ("b/c", 2), ("b/d", 1), ("e/f/g", 1)];
     assert!(has("x/1", &of_first) && !has("x/1", &of_first[1..]) && !has("x/2", &of_first));
     assert!(!has("x/1", &[("a", 1), ("b/c", 2), ("b/d", 2), ("e/f/g", 1)]));
     // A folder becomes a file, a file becomes a folder, and the rest stays as it is.
     let second = [("a/x", bytes("5")), ("b/c", same), ("e", bytes("666"))];
     let files = [("a/x", bytes("5")), ("b/c", same), ("b/d", same), ("e", bytes("666"))];
-    folder.replace_like(Path::new("x/2"), &made(&files, &[]), Path::new("x/1")).unwrap();
+    folder.replace_like(Path::new("x/2"), &made(&files, &[]), like("x/1")).unwrap();
     let of_second = [("a/x", 1), ("b/c", 2), ("b/d", 1), ("e", 3)];
     assert!(has("x/2", &of_second));
     let gone = ["a", "e/f/g"];
-    folder.replace_out_of(Path::new("x/3"), Path::new("x/1"), &made(&second, &gone), Path::new("x/2")).unwrap();
+    folder.replace_out_of(Path::new("x/3"), Path::new("x/1"), &made(&second, &gone), like("x/2")).unwrap();
     assert!(has("x/3", &of_second) && has("x/2", &of_second) && !has("x/1", &of_first));
     // What is changed, added or exchanged is noticed.
     for (path, text) in [("x/3/b/d", "4"), ("x/2/b/new", ""), ("x/2/e", "777")] {
@@ -377,13 +381,12 @@ fn a_folder_is_made_out_of_one_that_nobody_needs() {
     // What is not there cannot be the same; what was to be changed is gone then, and nothing is half.
     let missing = [("nothing", same)];
     for spare in ["x/3", "x/none", "y"] {
-        let error = folder
-            .replace_out_of(Path::new("x/4"), Path::new(spare), &made(&missing, &[]), Path::new("x/2"))
-            .unwrap_err();
+        let error =
+            folder.replace_out_of(Path::new("x/4"), Path::new(spare), &made(&missing, &[]), like("x/2")).unwrap_err();
         assert!(error.to_string().contains("x/4"), "{error}");
     }
-    folder.replace_like(Path::new("x/4"), &made(&missing, &[]), Path::new("x/2")).unwrap_err();
-    folder.replace_like(Path::new("x/4"), &made(&[("a", bytes("1"))], &["../x"]), Path::new("x/2")).unwrap_err();
+    folder.replace_like(Path::new("x/4"), &made(&missing, &[]), like("x/2")).unwrap_err();
+    folder.replace_like(Path::new("x/4"), &made(&[("a", bytes("1"))], &["../x"]), None).unwrap_err();
     let left: Vec<_> =
         fs::read_dir(root.path().join("state/x")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left, ["2"]);

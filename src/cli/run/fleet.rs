@@ -2,7 +2,7 @@
 //! served, how a release gets here.
 
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 
 use crate::cli::answer::print::complain;
@@ -125,7 +125,9 @@ impl Begun {
     }
 
     pub(super) fn origin(&self) -> Origin {
-        Origin::Release(Release { machine: self.path().to_owned(), file: self.first.file.clone() })
+        let First { file, known, .. } = &self.first;
+        let (machine, file, known) = (self.path().to_owned(), file.clone(), Some(Arc::clone(known)));
+        Origin::Release(Release { machine, file, known })
     }
 
     /// The configuration of the release, as this machine serves it.

@@ -47,6 +47,11 @@ impl Index {
         &self.root
     }
 
+    /// The names of its lists.
+    pub fn lists(&self) -> impl Iterator<Item = &PartName> {
+        self.lists.keys()
+    }
+
     /// A list of it.
     pub fn list(&self, name: &PartName) -> Option<&Arc<Plain>> {
         self.lists.get(name)

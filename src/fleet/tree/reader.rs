@@ -62,6 +62,11 @@ impl Reader {
         self.wanted.keys()
     }
 
+    /// Those of them that are pieces of files.
+    pub fn pieces(&self) -> impl Iterator<Item = &PartName> {
+        self.wanted.iter().filter(|(_, is)| **is == Use::Piece).map(|(name, _)| name)
+    }
+
     /// A part, whose content is that of its name.
     pub fn take(&mut self, name: &PartName, content: Plain) -> Result<(), TreeError> {
         match self.wanted.remove(name) {

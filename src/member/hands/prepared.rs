@@ -1,40 +1,78 @@
-//! A release comes to the disk of a node, is built and bound. Must not know: when.
+//! A release comes to the disk of a node, is built and bound, and stays there as it was published. Must not know: when it is
+//! served.
 
 use std::sync::Arc;
+use std::time::Instant;
 
-use super::{Own, aside, reason};
-use crate::files::Unchanged;
+use super::{Own, aside, reason, short};
+use crate::etcd::Etcd;
 use crate::fleet::part::{Files, PartName, Plain};
 use crate::fleet::record::Root;
 use crate::fleet::transfer::{self, Here};
 use crate::fleet::tree::index::Index;
 use crate::member::kept::House;
 use crate::member::releases;
+use crate::member::secrets::Secrets;
+
+/// Where releases come from, and where they are put.
+#[derive(Clone)]
+struct Source {
+    house: Arc<House>,
+    secrets: Secrets,
+    etcd: Etcd,
+}
 
 impl Own {
     /// Fetches a release unless it is here, and has it built and bound.
     pub(super) async fn prepare(&mut self, root: &Root) -> Result<(), String> {
-        let last = self.serving.root_for(&self.node).clone();
-        // Whoever changes a folder between this and the build is the owner of the process.
-        let before = self.index(&last).await;
+        let (source, last) = (self.source(), self.serving.root_for(&self.node).clone());
+        // Whoever changes a folder between this and the build is found out by the loader.
+        let before = source.index(&last).await;
         if let Err(reason) = &before {
-            tracing::warn!(%reason, "the files of the release that is served are not those that were published: all are written again");
+            tracing::warn!(%reason, "the release that is served is not on the disk as it was published");
         }
         let before = before.ok();
-        if self.index(root).await.is_err() {
-            self.fetch(root, (&last, before.as_ref())).await?;
+        if source.index(root).await.is_err() {
+            source.fetch(root, (&last, before.as_ref())).await?;
         }
-        let known = before.and_then(|_| self.house.shelf.unchanged(root, &last));
-        self.hold(root, known.map(Arc::new)).await
-    }
-
-    /// Has it built and bound.
-    async fn hold(&mut self, root: &Root, known: Option<Arc<Unchanged>>) -> Result<(), String> {
         let file = releases::configuration(&self.state, root);
+        let known = self.house.shelf.loadable(root, before.map(|_| &last)).map(Arc::new);
         let prepared = self.control.prepare(&file, known, self.spoils.clone()).await;
         prepared.map_err(|stopping| stopping.to_string())?.map_err(|errors| reason(&errors))
     }
 
+    /// The files of a release that is on the disk.
+    pub(super) async fn kept(&self, root: &Root) -> Result<Files, String> {
+        let (state, root, secrets) = (self.state.clone(), root.clone(), self.secrets.clone());
+        aside(move || releases::read(&state, &root, &secrets)).await.map(|read| read.files)
+    }
+
+    /// Looks now and then whether somebody has changed the files of what is served, and puts them right: no reload is done
+    /// meanwhile, so as not to serve what the others do not serve.
+    pub(super) fn look_after(&mut self) {
+        if !self.looked.is_due(Instant::now()) {
+            return;
+        }
+        let (source, root) = (self.source(), self.serving.root_for(&self.node).clone());
+        self.looked.begins(tokio::spawn(async move {
+            let Err(reason) = source.index(&root).await else { return };
+            match source.fetch(&root, (&root, None)).await {
+                Ok(()) => {
+                    tracing::warn!(release = %short(&root), %reason, "files of the release were changed, and are as they were published again");
+                }
+                Err(error) => {
+                    tracing::error!(release = %short(&root), %reason, %error, "files of the release were changed, and cannot be put right yet");
+                }
+            }
+        }));
+    }
+
+    fn source(&self) -> Source {
+        Source { house: Arc::clone(&self.house), secrets: self.secrets.clone(), etcd: self.etcd.clone() }
+    }
+}
+
+impl Source {
     /// The lists of a release that is on the disk.
     async fn index(&self, root: &Root) -> Result<Index, String> {
         let (house, root, secrets) = (Arc::clone(&self.house), root.clone(), self.secrets.clone());
@@ -44,29 +82,24 @@ impl Own {
     /// Puts a release on the disk. What has not changed since the last one is here already.
     async fn fetch(&self, root: &Root, (last, before): (&Root, Option<&Index>)) -> Result<(), String> {
         for before in [before, None] {
-            let here = OnDisk { house: &self.house, release: last, index: before };
+            let here = OnDisk { source: self, release: last, index: before };
             let read = transfer::get(&self.etcd, &self.secrets.parts, root, &here).await;
             let read = read.map_err(|error| error.to_string())?;
             let (house, root, last) = (Arc::clone(&self.house), root.clone(), before.map(|_| last.clone()));
             match aside(move || house.shelf.keep(&root, &read, last.as_ref())).await {
-                // Somebody has taken away what was here.
-                Err(_) if before.is_some() => {}
+                Err(reason) if before.is_some() => {
+                    tracing::warn!(%reason, "a release cannot be made out of the last one: all of its files are written");
+                }
                 kept => return kept,
             }
         }
         Ok(())
     }
-
-    /// The files of a release that is on the disk.
-    pub(super) async fn kept(&self, root: &Root) -> Result<Files, String> {
-        let (state, root, secrets) = (self.state.clone(), root.clone(), self.secrets.clone());
-        aside(move || releases::read(&state, &root, &secrets)).await.map(|read| read.files)
-    }
 }
 
 /// A release that is on the disk, out of which another one is made.
 struct OnDisk<'d> {
-    house: &'d Arc<House>,
+    source: &'d Source,
     release: &'d Root,
     /// Unless somebody has changed its files.
     index: Option<&'d Index>,
@@ -77,8 +110,9 @@ impl Here for OnDisk<'_> {
         self.index
     }
 
-    async fn parts(&self, names: &[PartName]) -> Vec<(PartName, Plain)> {
-        let (house, release, names) = (Arc::clone(self.house), self.release.clone(), names.to_vec());
-        aside(move || Ok(house.shelf.parts(&release, &names))).await.unwrap_or_default()
+    async fn pieces(&self, names: &[PartName]) -> Vec<(PartName, Plain)> {
+        let (house, parts) = (Arc::clone(&self.source.house), Arc::clone(&self.source.secrets.parts));
+        let (release, names) = (self.release.clone(), names.to_vec());
+        aside(move || Ok(house.shelf.pieces(&release, &names, &parts))).await.unwrap_or_default()
     }
 }

@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::files::{self, Unchanged};
+use crate::files;
+use crate::files::unchanged::Unchanged;
 use crate::passphrase::Source;
 use crate::tls::certificate::certified::Certificate;
 use crate::tls::certificate::select::Entry;
@@ -51,8 +52,18 @@ pub enum Trust {
     Stamps,
     /// Only if its bytes are the same: it is read.
     Bytes,
-    /// If it is in a folder of which that is known. Others are read.
-    Known(Arc<Unchanged>),
+    /// If it is in a folder of which that is known. Of others something else counts.
+    Known(Arc<Unchanged>, Box<Trust>),
+}
+
+impl Trust {
+    pub(super) fn by_stamps(&self) -> bool {
+        match self {
+            Self::Stamps => true,
+            Self::Bytes => false,
+            Self::Known(_, others) => others.by_stamps(),
+        }
+    }
 }
 
 /// A load under way. The store before it is not changed: the new one replaces it only where everything succeeded.
@@ -108,7 +119,7 @@ impl<'s> Loading<'s> {
         // The stamp is taken before reading: a change in between makes the next one differ.
         let before = self.before.plain.get(path);
         let stamp = Stamp::of(path, self.now);
-        let unchanged = |plain: &&Plain| self.trust == Trust::Stamps && stamp.is_some() && plain.stamp == stamp;
+        let unchanged = |plain: &&Plain| self.trust.by_stamps() && stamp.is_some() && plain.stamp == stamp;
         let bytes = match before.filter(unchanged) {
             Some(plain) => Arc::clone(&plain.bytes),
             None => {
@@ -138,8 +149,9 @@ impl<'s> Loading<'s> {
 
     /// What was built of the same files in another folder, of which it is known that they are the same.
     fn known_as(&self, origin: &Origin) -> Option<&'s Kept> {
-        let Trust::Known(unchanged) = &self.trust else { return None };
-        self.before.kept.get(&origin.moved(|path| unchanged.before(path))?)
+        let Trust::Known(unchanged, _) = &self.trust else { return None };
+        let kept = self.before.kept.get(&origin.moved(|path| unchanged.before(path))?);
+        kept.filter(|kept| !kept.is_outlived)
     }
 
     /// What was built of these files, or of files with these paths in another release: the same where their bytes are.
@@ -173,7 +185,7 @@ impl<'s> Loading<'s> {
     /// Whether it is known without reading that this file alone is not a certificate with its key.
     pub(in crate::tls::certificate) fn is_known_leftover(&self, file: &Path) -> bool {
         let stamp = Stamp::of(file, self.now);
-        let unchanged = |before: &Option<Stamp>| self.trust == Trust::Stamps && stamp.is_some() && *before == stamp;
+        let unchanged = |before: &Option<Stamp>| self.trust.by_stamps() && stamp.is_some() && *before == stamp;
         let known = self.before.looked_at.get(file).filter(|(before, _)| unchanged(before));
         known.is_some_and(|(_, content)| matches!(content, Content::Nothing | Content::Authorities | Content::Leaf(_)))
     }
@@ -181,7 +193,7 @@ impl<'s> Loading<'s> {
     /// The content of a file that is not part of any certificate. A file of more than `largest` bytes is an error.
     pub(in crate::tls::certificate) fn look(&mut self, file: &Path, largest: u64) -> io::Result<Content> {
         let stamp = Stamp::of(file, self.now);
-        let unchanged = |before: &Option<Stamp>| self.trust == Trust::Stamps && stamp.is_some() && *before == stamp;
+        let unchanged = |before: &Option<Stamp>| self.trust.by_stamps() && stamp.is_some() && *before == stamp;
         let content = match self.before.looked_at.get(file).filter(|(before, _)| unchanged(before)) {
             Some((_, content)) => content.clone(),
             None => Content::of(&files::read(file, largest)?.bytes),

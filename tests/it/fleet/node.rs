@@ -24,6 +24,7 @@ mod begins;
 mod canary;
 mod changed;
 mod follows;
+mod meddled;
 mod proof;
 mod roles;
 mod tickets;

@@ -14,10 +14,10 @@ use crate::tls::certificate::pem;
 use crate::tls::certificate::pem::Contents;
 use crate::tls::certificate::place::{InToken, KeyPlace};
 use crate::tls::certificate::stamp::Stamp;
+use crate::tls::certificate::store::Loading;
 use crate::tls::certificate::store::content;
 use crate::tls::certificate::store::error::StoreError;
 use crate::tls::certificate::store::origin::{Kept, Origin};
-use crate::tls::certificate::store::{Loading, Trust};
 use crate::tls::certificate::unlock::Unlocking;
 use crate::tls::crypto;
 use crate::tls::token;
@@ -36,7 +36,7 @@ impl Loading<'_> {
         // Taken before reading: a file that changes while it is read looks changed the next time.
         let stamps: Option<Box<[Stamp]>> = origin.files().map(|file| Stamp::of(file, self.now)).collect();
         if let Some(kept) = before
-            && self.trust == Trust::Stamps
+            && self.trust.by_stamps()
             && stamps.is_some()
             && kept.stamps == stamps
         {
@@ -45,7 +45,7 @@ impl Loading<'_> {
         let files = Files::read(origin)?;
         let bytes = files.hash();
         if let Some(kept) = before.filter(|kept| kept.bytes == bytes) {
-            return Ok(Kept { stamps, ..kept.clone() });
+            return Ok(Kept { stamps, is_outlived: false, ..kept.clone() });
         }
         let (certificate, mut warnings) = files.certificate(origin, &self.unlocking)?;
         // Only a reload verifies all signatures: for thousands of certificates at the start it would take too long.
@@ -55,7 +55,7 @@ impl Loading<'_> {
         }
         let certificate = Arc::new(certificate);
         let exposed = origin.token().is_none() && files.key().exposed;
-        Ok(Kept { certificate, exposed, warnings, stamps, bytes })
+        Ok(Kept { certificate, exposed, warnings, stamps, bytes, is_outlived: false })
     }
 }
 

@@ -36,6 +36,8 @@ pub(in crate::tls::certificate) struct Kept {
     /// The stamp of each file. `None` where they must be read again.
     pub(super) stamps: Option<Box<[Stamp]>>,
     pub(super) bytes: [u8; 32],
+    /// Whether the files hold something else, which cannot be used.
+    pub(super) is_outlived: bool,
 }
 
 impl Origin {
@@ -83,6 +85,6 @@ impl Origin {
 impl Kept {
     /// The same, with files that must be read again the next time: they now hold something that cannot be used.
     pub(in crate::tls::certificate) fn outlived(&self) -> Self {
-        Self { stamps: None, ..self.clone() }
+        Self { stamps: None, is_outlived: true, ..self.clone() }
     }
 }

@@ -145,19 +145,26 @@ impl Player {
             }
             return Ok(());
         }
-        let here = Recording { index: known.lock().unwrap().clone(), fetched: Mutex::default() };
+        let here = Recording { index: known.lock().unwrap().clone(), pieces: Mutex::default() };
         let read = transfer::get(&self.etcd, parts, root, &here).await.map_err(|error| error.to_string())?;
-        let is_first = here.index.is_none();
-        all.insert(root.0.clone(), if is_first { Vec::new() } else { here.fetched.into_inner().unwrap() });
+        // The lists that are new, and the pieces.
+        let new = match &here.index {
+            None => Vec::new(),
+            Some(last) => {
+                let lists = read.index.lists().filter(|name| last.list(name).is_none()).cloned();
+                lists.chain(here.pieces.into_inner().unwrap()).collect()
+            }
+        };
+        all.insert(root.0.clone(), new);
         *known.lock().unwrap() = Some(read.index);
         Ok(())
     }
 }
 
-/// Takes note of what is not here.
+/// Takes note of the pieces that are not here.
 struct Recording {
     index: Option<Index>,
-    fetched: Mutex<Vec<PartName>>,
+    pieces: Mutex<Vec<PartName>>,
 }
 
 impl Here for Recording {
@@ -165,8 +172,8 @@ impl Here for Recording {
         self.index.as_ref()
     }
 
-    async fn parts(&self, names: &[PartName]) -> Vec<(PartName, Plain)> {
-        self.fetched.lock().unwrap().extend_from_slice(names);
+    async fn pieces(&self, names: &[PartName]) -> Vec<(PartName, Plain)> {
+        self.pieces.lock().unwrap().extend_from_slice(names);
         Vec::new()
     }
 }
