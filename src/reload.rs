@@ -110,6 +110,7 @@ impl<S: Sockets> Reloader<S> {
         first: Ready,
         sockets: impl FnOnce(Arc<Current>) -> S,
     ) -> Result<Self, Vec<ConfigError>> {
+        origin.is_as_known()?;
         let now = Timestamp::now();
         let Ready { config, built, .. } = first;
         let config = Arc::new(config);

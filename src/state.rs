@@ -93,7 +93,7 @@ impl Folder {
     /// Whoever opens the folder finds the old files in it or the new ones, never some of each; the old ones are removed then.
     pub fn replace(&self, folder: &Path, new: &[(&str, &[u8])]) -> io::Result<()> {
         let files: Vec<_> = new.iter().map(|(path, bytes)| (*path, Content::Bytes(bytes))).collect();
-        self.replaced(folder, &Made { files: &files, ..Made::default() }, None, None)
+        self.replaced(folder, &Made { files: &files, gone: &[] }, None, None)
     }
 
     /// The same where the folder `like` has some of the files by the same names.

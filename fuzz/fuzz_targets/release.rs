@@ -57,6 +57,6 @@ fn again(files: &Files) {
     let read = reader.finish().expect("all parts were taken");
     assert_eq!(&read.files, files);
     // Beside itself, nothing is needed.
-    let beside = Reader::beside(read.index.root().clone(), read.index).expect("it was read");
+    let beside = Reader::beside(read.index.root().clone(), read.index, true).expect("it was read");
     assert_eq!(beside.finish().map(|read| read.files), Ok(Files::new()));
 }

@@ -91,8 +91,9 @@ pub(super) fn run(from: From) -> ExitCode {
         );
     }
     let confined = entered.restricts_files().then(|| Arc::new(plan));
-    let joining = match begun.map(|begun| begun.kept(&mut signals)).transpose() {
-        Ok(joining) => joining,
+    let (joining, origin) = match begun.map(|begun| begun.kept(&mut signals)).transpose() {
+        Ok(Some((joining, origin))) => (Some(joining), origin),
+        Ok(None) => (None, origin),
         Err(error) => return failed(&from, &error),
     };
     let started = Server::start(origin, config, joining, (monitor, activated, confined), &mut signals);

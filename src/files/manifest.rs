@@ -1,175 +1,197 @@
 //! The files of a folder that never change: whether somebody has changed one nevertheless. Must not know: what is in them.
 //!
-//! All of them bear one date. To look at it costs far less than to read them.
+//! What a file is known by changes with its content: its inode, its size and its date. To look at these costs far less than to
+//! read it. They are taken down before the content is read or after it was written, and nothing is written to compare them.
 
 use std::collections::BTreeMap;
-use std::ffi::CStr;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
-use rustix::fs::{
-    AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, Timespec, Timestamps, UTIME_OMIT, openat, statat, utimensat,
-};
-use rustix::io::Errno;
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, openat, statat};
 
 use crate::files::{progress, reason};
 
 /// What is in a folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Manifest {
-    pub folder: PathBuf,
-    /// By their paths in it, with the size of each in bytes.
-    pub files: BTreeMap<String, u64>,
-    /// In whole seconds: when all of them were changed last, as it seems.
-    pub date: SystemTime,
+    folder: PathBuf,
+    /// By their paths in it.
+    files: BTreeMap<String, Mark>,
+}
+
+/// By what a file is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mark {
+    inode: u64,
+    /// In bytes.
+    pub size: u64,
+    /// Seconds and nanoseconds.
+    modified: (i64, i64),
 }
 
 impl Manifest {
-    /// Whether the folder has these files and no others, and nobody has changed one since they were dated. The error names a file,
-    /// what was found, and what was expected.
-    pub fn compare(&self) -> Result<(), String> {
-        let mut count = 0;
-        walk(&self.folder, &mut |path, is| {
-            count += 1;
-            self.expect(path, is)
+    /// What is there now. Anything but files and folders is an error.
+    pub fn of(folder: &Path) -> Result<Self, String> {
+        let mut files = BTreeMap::new();
+        walk(folder, &mut |path, mark| {
+            files.insert(path, mark);
+            Ok(())
         })?;
-        if count == self.files.len() {
+        Ok(Self { folder: folder.to_owned(), files })
+    }
+
+    /// The files by their paths in the folder.
+    pub fn files(&self) -> &BTreeMap<String, Mark> {
+        &self.files
+    }
+
+    /// Whether the folder has these files and no others, and nobody has changed one since. The error names a file, what was found,
+    /// and what was expected.
+    pub fn compare(&self) -> Result<(), String> {
+        let mut found = 0;
+        walk(&self.folder, &mut |path, mark| {
+            found += 1;
+            self.expect(&path, mark)
+        })?;
+        if found == self.files.len() {
             return Ok(());
         }
         let is_there = |path: &str| self.folder.join(path).symlink_metadata().is_ok();
         // Where it is there again, it was gone a moment ago.
         let missing = self.files.iter().find(|(path, _)| !is_there(path)).or_else(|| self.files.iter().next());
-        let (path, size) = missing.map_or(("", 0), |(path, size)| (path.as_str(), *size));
+        let (path, size) = missing.map_or(("", 0), |(path, mark)| (path.as_str(), mark.size));
         Err(format!("{}: found no such file, expected one of {size} bytes", self.folder.join(path).display()))
     }
 
-    fn expect(&self, path: &str, is: &Stat) -> Result<(), String> {
+    fn expect(&self, path: &str, mark: Mark) -> Result<(), String> {
         let wrong = |text: String| Err(format!("{}: {text}", self.folder.join(path).display()));
-        let Some(size) = self.files.get(path) else {
-            return wrong("found a file that does not belong here, expected none".to_owned());
-        };
-        let is_file = FileType::from_raw_mode(is.st_mode) == FileType::RegularFile;
-        if !is_file || u64::try_from(is.st_size) != Ok(*size) {
-            let found = if is_file { format!("a file of {} bytes", is.st_size) } else { "no regular file".to_owned() };
-            return wrong(format!("found {found}, expected one of {size} bytes"));
+        match self.files.get(path) {
+            None => wrong("found a file that does not belong here, expected none".into()),
+            Some(known) if known.size != mark.size => {
+                wrong(format!("found a file of {} bytes, expected one of {} bytes", mark.size, known.size))
+            }
+            Some(known) if *known != mark => {
+                wrong("found a file that was changed, expected it as it was written".into())
+            }
+            Some(_) => Ok(()),
         }
-        if is.st_mode & OTHERS != 0 {
-            return wrong(format!("found mode {:04o}, expected 0600", is.st_mode & 0o7777));
-        }
-        let date = self.date.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        if u64::try_from(is.st_mtime) != Ok(date) || is.st_mtime_nsec != 0 {
-            return wrong("found a file that was changed, expected it as it was written".to_owned());
+    }
+}
+
+/// Calls `each` with every file below a folder. One folder of each level is open at a time.
+fn walk(folder: &Path, each: &mut dyn FnMut(String, Mark) -> Result<(), String>) -> Result<(), String> {
+    let at = |path: &Path, error: std::io::Error| format!("{}: {}", path.display(), reason(&error));
+    progress::begin(folder).map_err(|error| at(folder, error))?;
+    let opened = openat(CWD, folder, FOLDER, Mode::empty()).map_err(|error| at(folder, error.into()))?;
+    let walk = Walk { top: folder, at: &at };
+    walk.below(&opened, "", DEEPEST, each)
+}
+
+struct Walk<'w> {
+    top: &'w Path,
+    at: &'w dyn Fn(&Path, std::io::Error) -> String,
+}
+
+impl Walk<'_> {
+    fn below(
+        &self,
+        folder: &OwnedFd,
+        prefix: &str,
+        depth: usize,
+        each: &mut dyn FnMut(String, Mark) -> Result<(), String>,
+    ) -> Result<(), String> {
+        let unreadable = |path: &str, error: std::io::Error| (self.at)(&self.top.join(path), error);
+        for entry in Dir::read_from(folder).map_err(|error| unreadable(prefix, error.into()))? {
+            let entry = entry.map_err(|error| unreadable(prefix, error.into()))?;
+            let name = entry.file_name();
+            if name == c"." || name == c".." {
+                continue;
+            }
+            let path = name.to_str().map(|name| format!("{prefix}{name}"));
+            let path =
+                path.map_err(|_| format!("{}: found a name that is not UTF-8", self.top.join(prefix).display()))?;
+            let full = self.top.join(&path);
+            progress::begin(&full).map_err(|error| unreadable(&path, error))?;
+            let is =
+                statat(folder, name, AtFlags::SYMLINK_NOFOLLOW).map_err(|error| unreadable(&path, error.into()))?;
+            match FileType::from_raw_mode(is.st_mode) {
+                FileType::RegularFile => each(path, Mark::of(&is))?,
+                FileType::Directory if depth > 0 => {
+                    let inner = openat(folder, name, FOLDER, Mode::empty());
+                    let inner = inner.map_err(|error| unreadable(&path, error.into()))?;
+                    self.below(&inner, &format!("{path}/"), depth - 1, each)?;
+                }
+                _ => return Err(format!("{}: found no regular file, expected one", full.display())),
+            }
         }
         Ok(())
     }
 }
 
-/// Gives all files below a folder a date, so that who changes one later is noticed.
-pub fn date(folder: &Path, date: SystemTime) -> Result<(), String> {
-    let since = date.duration_since(UNIX_EPOCH).map_err(|error| error.to_string())?;
-    let modified = Timespec { tv_sec: since.as_secs().cast_signed(), tv_nsec: 0 };
-    let times = Timestamps { last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT }, last_modification: modified };
-    walk(folder, &mut |path, is| {
-        if is.st_mtime == modified.tv_sec && is.st_mtime_nsec == 0 {
-            return Ok(());
-        }
-        let path = folder.join(path);
-        let dated = utimensat(CWD, &path, &times, AtFlags::SYMLINK_NOFOLLOW);
-        dated.map_err(|error| format!("{}: {}", path.display(), reason(&error.into())))
-    })
-}
-
-/// Calls `each` with every file below a folder. One folder of each level is open at a time.
-fn walk(folder: &Path, each: &mut dyn FnMut(&str, &Stat) -> Result<(), String>) -> Result<(), String> {
-    let unreadable = |error: Errno| format!("{}: {}", folder.display(), reason(&error.into()));
-    progress::begin(folder).map_err(|error| format!("{}: {}", folder.display(), reason(&error)))?;
-    let opened = openat(CWD, folder, FOLDER, Mode::empty()).map_err(unreadable)?;
-    walk_below(&opened, "", DEEPEST, &unreadable, each)
-}
-
-fn walk_below(
-    folder: &OwnedFd,
-    path: &str,
-    depth: usize,
-    unreadable: &dyn Fn(Errno) -> String,
-    each: &mut dyn FnMut(&str, &Stat) -> Result<(), String>,
-) -> Result<(), String> {
-    for entry in Dir::read_from(folder).map_err(unreadable)? {
-        let entry = entry.map_err(unreadable)?;
-        let name: &CStr = entry.file_name();
-        if name == c"." || name == c".." {
-            continue;
-        }
-        let path = format!("{path}{}", name.to_string_lossy());
-        let is = statat(folder, name, AtFlags::SYMLINK_NOFOLLOW).map_err(unreadable)?;
-        if FileType::from_raw_mode(is.st_mode) != FileType::Directory || depth == 0 {
-            each(&path, &is)?;
-            continue;
-        }
-        let inner = openat(folder, name, FOLDER, Mode::empty()).map_err(unreadable)?;
-        walk_below(&inner, &format!("{path}/"), depth - 1, unreadable, each)?;
+impl Mark {
+    fn of(is: &Stat) -> Self {
+        let size = u64::try_from(is.st_size).unwrap_or_default();
+        Self { inode: is.st_ino, size, modified: (is.st_mtime, is.st_mtime_nsec.cast_signed()) }
     }
-    Ok(())
 }
 
 const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
-
-/// Permissions of those who are not the owner.
-const OTHERS: u32 = 0o077;
 
 /// Levels of folders.
 const DEEPEST: usize = 16;
 
 #[cfg(test)]
 mod tests {
-    use std::fs::{self, Permissions};
-    use std::os::unix::fs::{PermissionsExt as _, symlink};
-    use std::time::Duration;
+    use std::fs;
+    use std::os::unix::fs::symlink;
+    use std::time::{Duration, UNIX_EPOCH};
 
     use super::*;
 
     fn write(path: &Path, text: &str) {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
-        fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap();
     }
 
     #[test]
     fn whatever_somebody_changes_is_named() {
-        let date_of = UNIX_EPOCH + Duration::from_secs(1000);
-        let files = [("a", 1), ("b/c", 2), ("b/d/e", 0)];
+        let files = [("a", "1"), ("b/c", "22"), ("b/d/e", "")];
         type Meddling = fn(&Path);
-        let meddled: [(&str, Meddling); 8] = [
-            ("a", |at| fs::write(at.join("a"), "2").unwrap()),
-            ("a", |at| fs::write(at.join("a"), "longer").unwrap()),
-            ("b/new", |at| fs::write(at.join("b/new"), "").unwrap()),
-            ("b/c", |at| fs::remove_file(at.join("b/c")).unwrap()),
-            ("b/c", |at| fs::rename(at.join("b/c"), at.join("b/x")).unwrap()),
-            ("b/d/e", |at| fs::set_permissions(at.join("b/d/e"), Permissions::from_mode(0o644)).unwrap()),
-            ("a", |at| {
+        let meddled: [(&[&str], Meddling); 8] = [
+            (&["a"], |at| fs::write(at.join("a"), "2").unwrap()),
+            (&["a"], |at| fs::write(at.join("a"), "longer").unwrap()),
+            (&["b/new"], |at| fs::write(at.join("b/new"), "").unwrap()),
+            (&["b/c"], |at| fs::remove_file(at.join("b/c")).unwrap()),
+            (&["b/c", "b/x"], |at| fs::rename(at.join("b/c"), at.join("b/x")).unwrap()),
+            (&["a"], |at| {
+                // Another file with the same size and date.
+                let date = fs::metadata(at.join("a")).unwrap().modified().unwrap();
+                fs::write(at.join("y"), "3").unwrap();
+                fs::File::options().write(true).open(at.join("y")).unwrap().set_modified(date).unwrap();
+                fs::rename(at.join("y"), at.join("a")).unwrap();
+            }),
+            (&["a"], |at| {
                 fs::remove_file(at.join("a")).unwrap();
                 symlink("b/d/e", at.join("a")).unwrap();
             }),
-            ("b", |at| fs::remove_dir_all(at.join("b")).unwrap()),
+            (&["b/c", "b/d/e"], |at| fs::remove_dir_all(at.join("b")).unwrap()),
         ];
-        for (round, (named, meddle)) in meddled.into_iter().enumerate() {
+        for (named, meddle) in meddled {
             let root = tempfile::tempdir().unwrap();
-            for (path, size) in files {
-                write(&root.path().join(path), &"1".repeat(size));
+            for (path, text) in files {
+                write(&root.path().join(path), text);
+                // What is written within one tick of the clock has one date otherwise.
+                let opened = fs::File::options().write(true).open(root.path().join(path)).unwrap();
+                opened.set_modified(UNIX_EPOCH + Duration::from_secs(1000)).unwrap();
             }
             fs::create_dir(root.path().join("empty")).unwrap();
-            let sizes = files.map(|(path, size)| (path.to_owned(), size as u64));
-            let manifest = Manifest { folder: root.path().to_owned(), files: sizes.into(), date: date_of };
-            assert!(manifest.compare().unwrap_err().contains("as it was written"), "it has no date yet");
-            date(root.path(), date_of).unwrap();
-            assert_eq!(manifest.compare(), Ok(()));
+            let manifest = Manifest::of(root.path()).unwrap();
+            assert_eq!((manifest.compare(), manifest.files().len()), (Ok(()), 3));
             meddle(root.path());
             let error = manifest.compare().unwrap_err();
-            assert!(error.contains(named) || round == 4 && error.contains("b/x"), "{round}: {error}");
-            assert!(error.contains("found") && error.contains("expected"), "{round}: {error}");
+            let begins = |path: &&str| error.starts_with(&format!("{}: found ", root.path().join(path).display()));
+            assert!(named.iter().any(begins) && error.contains(", expected "), "{named:?}: {error}");
         }
-        let gone = Manifest { folder: "/nowhere/x".into(), files: BTreeMap::new(), date: date_of };
-        assert!(gone.compare().unwrap_err().starts_with("/nowhere/x: "));
+        assert!(Manifest::of(Path::new("/nowhere/x")).unwrap_err().starts_with("/nowhere/x: "));
     }
 }

@@ -159,8 +159,11 @@ async fn absent(etcd: &Etcd, names: BTreeSet<PartName>) -> Result<BTreeSet<PartN
 
 /// What need not be fetched of a release.
 pub trait Here: Sync {
-    /// The lists of another release, whose files are here.
+    /// The lists of another release.
     fn index(&self) -> Option<&Index>;
+
+    /// Whether its files are here, too.
+    fn has_files(&self) -> bool;
 
     /// Pieces of files by their names, as far as they are here. What is wrong is fetched.
     fn pieces(&self, names: &[PartName]) -> impl Future<Output = Vec<(PartName, Plain)>> + Send;
@@ -175,6 +178,10 @@ impl Here for Nothing {
         None
     }
 
+    fn has_files(&self) -> bool {
+        false
+    }
+
     async fn pieces(&self, _: &[PartName]) -> Vec<(PartName, Plain)> {
         Vec::new()
     }
@@ -185,7 +192,7 @@ pub async fn get(etcd: &Etcd, parts: &Parts, root: &Root, here: &impl Here) -> R
     let release = |error: &dyn std::fmt::Display| TransferError::Release(error.to_string());
     let (root, mut bytes) = (PartName(root.0.clone()), 0_u64);
     let reader = match here.index() {
-        Some(index) => Reader::beside(root, index.clone()),
+        Some(index) => Reader::beside(root, index.clone(), here.has_files()),
         None => Ok(Reader::new(root)),
     };
     let mut reader = reader.map_err(|error| release(&error))?;

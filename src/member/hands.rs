@@ -195,6 +195,7 @@ impl Own {
             self.before = Some(last);
         }
         self.serving = record.clone();
+        self.looked.stop();
         // Now, since a disk may keep it waiting below, and what ends meanwhile belongs to this release.
         let _ = self.judged();
         self.forgetful = remembered.err().map(Forgetful::new);

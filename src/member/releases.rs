@@ -5,9 +5,8 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::files::manifest::{self, Manifest};
+use crate::files::manifest::Manifest;
 use crate::files::{self, opening};
 use crate::fleet::part::Files;
 use crate::fleet::record::Root;
@@ -47,27 +46,16 @@ pub(super) fn below(root: &Root) -> Result<PathBuf, String> {
     }
 }
 
-/// What a release has on the disk.
-pub fn manifest(state: &Path, root: &Root, index: &Index) -> Manifest {
-    let files = index.entries().into_iter().map(|(path, entry)| (path, entry.size));
-    Manifest { folder: folder(state, root), files: files.collect(), date: written() }
-}
-
-/// When all files of releases were written, as it seems: who changes one does not give it this date.
-pub(super) fn written() -> SystemTime {
-    UNIX_EPOCH + Duration::from_secs(1_171_171_170)
-}
-
-/// A release with all its files, if they are those that its root names.
-pub fn read(state: &Path, root: &Root, secrets: &Secrets) -> Result<Read, String> {
+/// A release with all its files, if they are those that its root names; and by what its files are known.
+pub fn read(state: &Path, root: &Root, secrets: &Secrets) -> Result<(Read, Manifest), String> {
     below(root)?;
     let top = folder(state, root);
-    // Before they are read: a change in between is noticed then. Where it cannot be done, all is read again the next time.
-    let _ = manifest::date(&top, written());
+    // Before they are read: what is changed meanwhile has another mark then.
+    let manifest = Manifest::of(&top)?;
     let mut files = Files::new();
     collect(&top, &top, &mut files, tree::DEEPEST)?;
     let index = prove(&files, root, secrets).map_err(|found| format!("{}: {found}", top.display()))?;
-    Ok(Read { index, files })
+    Ok((Read { index, files }, manifest))
 }
 
 fn prove(files: &Files, root: &Root, secrets: &Secrets) -> Result<Index, String> {

@@ -1,7 +1,7 @@
 //! The releases that a node has on its disk: the next one is made out of an old one, and what differs is all that is written.
 //!
-//! What was read and proved once, or written by this process, is known from then on by its lists. All files bear one date, by
-//! which it is noticed where somebody has changed one: then all of them are read and proved again.
+//! What was read and proved once, or written by this process, is known from then on by its lists, and its files by their marks:
+//! where somebody has changed one, all of them are read and proved again.
 //!
 //! Must not know: etcd, who serves what is there.
 
@@ -10,6 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::files::manifest::Manifest;
 use crate::files::unchanged::{Known as Loadable, Unchanged};
 use crate::files::{self, progress};
 use crate::fleet::part::{PartName, Parts, Plain};
@@ -31,9 +32,16 @@ pub(super) struct Shelf {
 
 #[derive(Debug, Default)]
 struct Known {
-    indexes: BTreeMap<Root, Index>,
+    releases: BTreeMap<Root, Kept>,
     /// A release that nobody needs, out of which the next one is made.
     spare: Option<Root>,
+}
+
+/// A release that was proved, or written by this process.
+#[derive(Debug, Clone)]
+struct Kept {
+    index: Index,
+    manifest: Manifest,
 }
 
 impl Shelf {
@@ -41,44 +49,48 @@ impl Shelf {
         Self { folder, state: state.to_owned(), known: Mutex::default() }
     }
 
-    /// The lists of a release that is there. The error is why it cannot be used.
+    /// The lists of a release that is there as it was published. The error is what is not.
     pub(super) fn index(&self, root: &Root, secrets: &Secrets) -> Result<Index, String> {
         let known = {
             let mut known = self.known();
             // It is needed again.
             known.spare.take_if(|spare| spare == root);
-            known.indexes.get(root).cloned()
+            known.releases.get(root).cloned()
         };
-        if let Some(index) = known
-            && releases::manifest(&self.state, root, &index).compare().is_ok()
+        if let Some(Kept { index, manifest }) = &known
+            && manifest.compare().is_ok()
         {
-            return Ok(index);
+            return Ok(index.clone());
         }
-        let Read { index, .. } = releases::read(&self.state, root, secrets)?;
-        self.known().indexes.insert(root.clone(), index.clone());
+        // What was known stays known where this fails: it finds the change the next time, too.
+        let (Read { index, .. }, manifest) = releases::read(&self.state, root, secrets)?;
+        self.known().releases.insert(root.clone(), Kept { index: index.clone(), manifest });
         Ok(index)
+    }
+
+    /// The lists of a release that was there as it was published, whatever has become of its files.
+    pub(super) fn lists(&self, root: &Root) -> Option<Index> {
+        self.known().releases.get(root).map(|kept| kept.index.clone())
     }
 
     /// What is known of a release that is there, as the loader needs it: also, which of its files are those of another one.
     pub(super) fn loadable(&self, root: &Root, before: Option<&Root>) -> Option<Loadable> {
-        let (index, last) = {
+        let (Kept { index, manifest }, last) = {
             let known = self.known();
-            (
-                known.indexes.get(root)?.clone(),
-                before.and_then(|before| Some((before, known.indexes.get(before)?.clone()))),
-            )
+            let last = before.and_then(|before| Some((before, known.releases.get(before)?.index.clone())));
+            (known.releases.get(root)?.clone(), last)
         };
         let folder = |root: &Root| releases::folder(&self.state, root);
         let unchanged = last.map(|(before, last)| {
             let changed = index.since(&last).changed.into_iter().map(PathBuf::from).collect();
             Arc::new(Unchanged { folder: folder(root), before: folder(before), changed })
         });
-        Some(Loadable { manifest: releases::manifest(&self.state, root, &index), unchanged })
+        Some(Loadable { manifest, unchanged })
     }
 
     /// Pieces of the files of a release that is known. They are not proved.
     pub(super) fn pieces(&self, root: &Root, names: &[PartName], parts: &Parts) -> Vec<(PartName, Plain)> {
-        let Some(index) = self.known().indexes.get(root).cloned() else { return Vec::new() };
+        let Some(index) = self.lists(root) else { return Vec::new() };
         // After a change of the secret, the same pieces have other names.
         let now = index.list(index.root()).and_then(|list| parts.name(list).ok());
         let is_renamed = now.is_some_and(|now| now != *index.root());
@@ -91,47 +103,59 @@ impl Shelf {
             let Ok(contents) = files::read(&path, files::LARGEST_LIST) else { continue };
             for (known, piece) in entry.pieces.iter().zip(tree::pieces(&contents.bytes)) {
                 let new = if is_renamed { parts.name(piece).ok() } else { None };
-                let name = new.as_ref().unwrap_or(known);
-                if wanted.remove(name) {
-                    found.push((name.clone(), piece.to_vec().into()));
+                for name in new.iter().chain([known]) {
+                    if wanted.remove(name) {
+                        found.push((name.clone(), piece.to_vec().into()));
+                    }
                 }
             }
         }
         found
     }
 
-    /// Keeps a release, all of its files or none. `before`: a release that is known, and has those that are not given.
-    pub(super) fn keep(&self, root: &Root, read: &Read, before: Option<&Root>) -> Result<(), String> {
+    /// Keeps a release, all of its files or none. `before`: a release that is known, and has those that are not given. Returns by
+    /// what its files are known.
+    pub(super) fn keep(&self, root: &Root, read: &Read, before: Option<&Root>) -> Result<Manifest, String> {
         let (to, like) = (below(root)?, before.map(below).transpose()?);
-        if !self.make_out_of_spare((root, &to), read, like.as_deref()) {
+        let of_before = before.and_then(|before| self.known().releases.get(before).map(|kept| kept.manifest.clone()));
+        let of_spare = self.make_out_of_spare((root, &to), read, like.as_deref());
+        if of_spare.is_none() {
             let entries = read.index.entries();
             let files: Vec<_> = entries.keys().map(|path| (path.as_str(), content(read, path))).collect();
-            let made = Made { files: &files, gone: &[], dated: Some(releases::written()) };
+            let made = Made { files: &files, gone: &[] };
             self.folder.replace_like(&to, &made, like.as_deref()).map_err(|error| error.to_string())?;
         }
-        self.known().indexes.insert(root.clone(), read.index.clone());
-        Ok(())
+        let manifest = Manifest::of(&releases::folder(&self.state, root))?;
+        let is_taken_over = |(path, mark)| {
+            let has = |of: &Option<Manifest>| of.as_ref().is_some_and(|of| of.files().get(path) == Some(mark));
+            read.files.contains_key(path) || has(&of_spare) || has(&of_before)
+        };
+        // What somebody has changed meanwhile is not taken over; and a file that could not be linked was copied.
+        if !manifest.files().iter().all(is_taken_over) {
+            of_before.ok_or("found a file that is not known, expected those that are given")?.compare()?;
+        }
+        let kept = Kept { index: read.index.clone(), manifest: manifest.clone() };
+        self.known().releases.insert(root.clone(), kept);
+        Ok(manifest)
     }
 
-    /// Whether the release could be made out of one that nobody needs.
-    fn make_out_of_spare(&self, (root, to): (&Root, &Path), read: &Read, like: Option<&Path>) -> bool {
-        let (spare, index) = {
+    /// Makes the release out of one that nobody needs, if that can be done. Returns by what the files of that one are known.
+    fn make_out_of_spare(&self, (root, to): (&Root, &Path), read: &Read, like: Option<&Path>) -> Option<Manifest> {
+        let (spare, Kept { index, manifest }) = {
             let mut known = self.known();
-            let Some(spare) = known.spare.take().filter(|spare| spare != root) else { return false };
-            let Some(index) = known.indexes.remove(&spare) else { return false };
-            (spare, index)
+            let spare = known.spare.take().filter(|spare| spare != root)?;
+            let kept = known.releases.remove(&spare)?;
+            (spare, kept)
         };
-        let Ok(from) = below(&spare) else { return false };
-        if releases::manifest(&self.state, &spare, &index).compare().is_err() {
-            return false;
-        }
+        let from = below(&spare).ok()?;
+        manifest.compare().ok()?;
         let Difference { mut changed, gone } = read.index.since(&index);
         // What was proved just now is written in any case.
         changed.extend(read.files.keys().cloned());
         let files: Vec<_> = changed.iter().map(|path| (path.as_str(), content(read, path))).collect();
         let gone: Vec<&str> = gone.iter().map(String::as_str).collect();
-        let made = Made { files: &files, gone: &gone, dated: Some(releases::written()) };
-        self.folder.replace_out_of(to, &from, &made, like).is_ok()
+        self.folder.replace_out_of(to, &from, &Made { files: &files, gone: &gone }, like).ok()?;
+        Some(manifest)
     }
 
     /// Removes all releases but these, and one that is known: the next one is made out of it.
@@ -156,12 +180,12 @@ impl Shelf {
     /// Whether this release, which is not needed, is what the next one is made out of.
     fn is_spare(&self, root: &Root) -> bool {
         let mut known = self.known();
-        if known.spare.is_none() && known.indexes.contains_key(root) {
+        if known.spare.is_none() && known.releases.contains_key(root) {
             known.spare = Some(root.clone());
         }
         let is_spare = known.spare.as_ref() == Some(root);
         if !is_spare {
-            known.indexes.remove(root);
+            known.releases.remove(root);
         }
         is_spare
     }

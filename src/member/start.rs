@@ -13,10 +13,11 @@ use tokio::time::{sleep, timeout};
 use crate::config::located::ConfigError;
 use crate::config::validate::fleet::Fleet;
 use crate::etcd::Etcd;
+use crate::files::manifest::Manifest;
 use crate::files::unchanged::Known;
 use crate::fleet::key;
 use crate::fleet::part::{PartName, Plain};
-use crate::fleet::record::{Record, Root};
+use crate::fleet::record::Record;
 use crate::fleet::store::{Entry, Revision};
 use crate::fleet::transfer::{self, Here};
 use crate::fleet::tree::index::Index;
@@ -33,8 +34,8 @@ pub struct First {
     pub file: PathBuf,
     /// What has come over the network and is not on the disk yet.
     pub fetched: Option<Read>,
-    /// What is known of its files.
-    pub known: Arc<Known>,
+    /// What is known of its files, once they are on the disk.
+    pub known: Option<Arc<Known>>,
     /// Whether it is another one than was served last.
     is_new: bool,
 }
@@ -46,8 +47,8 @@ impl First {
         let Some(record) = kept::record(state, secrets)? else { return Ok(None) };
         let root = record.root_for(&fleet.node);
         let read = releases::read(state, root, secrets);
-        let Read { index, .. } = read.map_err(|reason| format!("release {}: {reason}", record.number))?;
-        let (file, known) = (releases::configuration(state, root), known(state, root, &index));
+        let (_, manifest) = read.map_err(|reason| format!("release {}: {reason}", record.number))?;
+        let (file, known) = (releases::configuration(state, root), Some(known(manifest)));
         Ok(Some(Self { file, fetched: None, known, record, is_new: false }))
     }
 
@@ -69,7 +70,8 @@ impl First {
                 return Err(format!("release {} did not come to serve when it was started last", record.number));
             }
             let here = releases::read(state, self.record.root_for(&fleet.node), secrets).ok();
-            Self::of(record, (fleet, state), (&etcd, secrets), &InMemory(here)).await.map(Some)
+            let here = InMemory(here.map(|(read, _)| read));
+            Self::of(record, (fleet, state), (&etcd, secrets), &here).await.map(Some)
         };
         let in_time = async { timeout(PATIENCE, ask).await };
         let found = runtime.block_on(in_time);
@@ -112,15 +114,14 @@ impl First {
         here: &InMemory,
     ) -> Result<Self, String> {
         let root = record.root_for(&fleet.node);
-        let (index, fetched) = match releases::read(state, root, secrets) {
-            Ok(Read { index, .. }) => (index, None),
+        let (fetched, known) = match releases::read(state, root, secrets) {
+            Ok((_, manifest)) => (None, Some(known(manifest))),
             Err(_) => {
                 let read = transfer::get(etcd, &secrets.parts, root, here).await.map_err(|error| error.to_string())?;
-                (read.index.clone(), Some(here.completed(read)))
+                (Some(here.completed(read)), None)
             }
         };
-        let (file, known) = (releases::configuration(state, root), known(state, root, &index));
-        Ok(Self { file, fetched, known, record, is_new: true })
+        Ok(Self { file: releases::configuration(state, root), fetched, known, record, is_new: true })
     }
 
     /// The text of its configuration, where that is not on the disk yet.
@@ -144,14 +145,14 @@ impl First {
             (Err(reason), Some(_)) => return Err(reason),
         };
         if let Some(read) = fetched {
-            house.shelf.keep(self.record.root_for(&fleet.node), &read, None)?;
+            self.known = Some(known(house.shelf.keep(self.record.root_for(&fleet.node), &read, None)?));
         }
         house.tries(&self.record)
     }
 }
 
-fn known(state: &Path, root: &Root, index: &Index) -> Arc<Known> {
-    Arc::new(Known { manifest: releases::manifest(state, root, index), unchanged: None })
+fn known(manifest: Manifest) -> Arc<Known> {
+    Arc::new(Known { manifest, unchanged: None })
 }
 
 /// A release that was read whole, if there is one.
@@ -160,6 +161,10 @@ struct InMemory(Option<Read>);
 impl Here for InMemory {
     fn index(&self) -> Option<&Index> {
         self.0.as_ref().map(|read| &read.index)
+    }
+
+    fn has_files(&self) -> bool {
+        true
     }
 
     async fn pieces(&self, _: &[PartName]) -> Vec<(PartName, Plain)> {

@@ -74,7 +74,7 @@ impl Origin {
 
     /// Whether the files are those that they should be. Who changes one of a release does not change what is served: all
     /// nodes serve the same.
-    fn is_as_known(&self) -> Result<(), Vec<ConfigError>> {
+    pub(super) fn is_as_known(&self) -> Result<(), Vec<ConfigError>> {
         let Self::Release(Release { known: Some(known), .. }) = self else { return Ok(()) };
         known.manifest.compare().map_err(|found| {
             let message = format!("{found}; what is served stays as it was published");
@@ -132,6 +132,8 @@ impl Ready {
         }
         permitted(&config)?;
         let built = Snapshot::build(&config, &snapshot, trust, Timestamp::now())?;
+        // Nor was one changed while they were read.
+        origin.is_as_known()?;
         let mut changes = changes::between(&before, &config, &snapshot, &built.snapshot);
         changes.extend(only_at_start(&before, &config));
         Ok(Self { config, built, changes })

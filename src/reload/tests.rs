@@ -3,7 +3,7 @@ use std::sync::Mutex;
 use std::sync::mpsc as std_mpsc;
 
 use super::*;
-use crate::files::manifest::{self, Manifest};
+use crate::files::manifest::Manifest;
 use crate::files::progress;
 use crate::files::unchanged::Known;
 use crate::net::address::Address;
@@ -325,18 +325,16 @@ fn no_reload_takes_what_somebody_has_changed_in_a_release() {
     let releases = Releases::new();
     let mut reloader = releases.reloader();
     let file = releases.release("2", "2m");
-    let (folder, date) = (file.parent().unwrap().to_owned(), std::time::UNIX_EPOCH + Duration::from_secs(1000));
-    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
-    manifest::date(&folder, date).unwrap();
-    let size = std::fs::metadata(&file).unwrap().len();
-    let manifest = Manifest { folder, files: [("tlsgate.toml".to_owned(), size)].into(), date };
-    let known = Some(Arc::new(Known { manifest, unchanged: None }));
+    let of = |file: &Path| {
+        Some(Arc::new(Known { manifest: Manifest::of(file.parent().unwrap()).unwrap(), unchanged: None }))
+    };
+    let known = of(&file);
     reloader.begin_to_prepare(&file, known);
     finished_to_prepare(&mut reloader, &file).unwrap();
     reloader.commit(&file).unwrap();
     reloader.begin(Cause::Signal);
     assert!(matches!(finished(&mut reloader), Report::Swapped(changes) if changes.is_empty()));
-    releases.release("2", "3m");
+    let other = releases.release("2", "3m");
     for cause in [Cause::Signal, Cause::Reread, Cause::Change] {
         reloader.begin(cause);
         let Report::Failed(errors) = finished(&mut reloader) else { panic!("it was taken") };
@@ -344,14 +342,18 @@ fn no_reload_takes_what_somebody_has_changed_in_a_release() {
         assert!(error.contains("2/tlsgate.toml: found a file that was changed, expected"), "{error}");
     }
     assert_eq!(idle(&reloader), 120);
-    // The machine's own file is looked at as ever, once the release is right.
-    releases.release("2", "2m");
-    manifest::date(file.parent().unwrap(), date).unwrap();
-    releases.write("fleet.toml", "[fleet]\n");
-    reloader.begin(Cause::Signal);
-    assert!(
-        matches!(finished(&mut reloader), Report::Failed(errors) if !errors[0].to_string().contains("2/tlsgate.toml"))
+    // Nor is it begun with.
+    let machine = releases.write(
+        "fleet.toml",
+        "[fleet]\nnode = \"a\"\netcd = \"http://127.0.0.1:1\"\nsecret_file = \"key\"\n[state]\ndirectory = \"state\"\n",
     );
+    let (known, config) =
+        (of(&other), crate::config::load_release(&crate::config::load_machine(&machine).unwrap(), &other).unwrap());
+    let first = Ready::first(config).unwrap();
+    releases.release("2", "4m");
+    let origin = Origin::Release(Release { machine, file: other, known });
+    let Err(errors) = Reloader::start(origin, first, |_| Counted::default()) else { panic!("it began") };
+    assert!(errors[0].to_string().contains("found a file that was changed"), "{}", errors[0]);
 }
 
 #[test]

@@ -6,7 +6,6 @@ use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::time::SystemTime;
 
 use rustix::fs::{AtFlags, Mode, OFlags, fchmod, fsync, linkat, openat, syncfs, unlinkat};
 use rustix::io::Errno;
@@ -21,8 +20,6 @@ pub struct Made<'m> {
     pub files: &'m [(&'m str, Content<'m>)],
     /// Files that the other folder has and this one has not.
     pub gone: &'m [&'m str],
-    /// When each file that is written was changed last, as it seems: whoever changes it later can be noticed by that.
-    pub dated: Option<SystemTime>,
 }
 
 /// What is in a file.
@@ -62,7 +59,6 @@ impl Made<'_> {
                 Content::Same => within.same(name)?,
             };
             let Some(file) = file else { continue };
-            self.dated.map_or(Ok(()), |dated| file.set_modified(dated))?;
             // To wait for the disk for each of thousands would take minutes.
             if !is_large {
                 file.sync_all()?;

@@ -80,8 +80,8 @@ fn tidy_below(folder: &OwnedFd, depth: usize) -> io::Result<usize> {
             }
             tidied += 1;
         } else if is_hidden(&name) {
-            remove_all(folder, &name, DEEPEST)?;
-            tidied += 1;
+            // What somebody else has put into it, and nobody but him may remove, stays.
+            tidied += usize::from(remove_all(folder, &name, DEEPEST).is_ok());
         } else if depth > 0 {
             match steps::open(folder, &*name) {
                 // What has a lock of its own is tidied by who holds that.

@@ -2,7 +2,7 @@
 //! served, how a release gets here.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, mpsc};
+use std::sync::mpsc;
 use std::thread;
 
 use crate::cli::answer::print::complain;
@@ -118,6 +118,11 @@ fn asked<T: Send + 'static>(
     }
 }
 
+fn origin(machine: &Machine, first: &First) -> Origin {
+    let First { file, known, .. } = first;
+    Origin::Release(Release { machine: machine.fleet.path.clone(), file: file.clone(), known: known.clone() })
+}
+
 impl Begun {
     /// The file of the machine.
     pub(super) fn path(&self) -> &Path {
@@ -125,9 +130,7 @@ impl Begun {
     }
 
     pub(super) fn origin(&self) -> Origin {
-        let First { file, known, .. } = &self.first;
-        let (machine, file, known) = (self.path().to_owned(), file.clone(), Some(Arc::clone(known)));
-        Origin::Release(Release { machine, file, known })
+        origin(&self.machine, &self.first)
     }
 
     /// The configuration of the release, as this machine serves it.
@@ -153,8 +156,9 @@ impl Begun {
         true
     }
 
-    /// Puts what was fetched on the disk. To be called when the process has become who it will be.
-    pub(super) fn kept(self, signals: &mut Signals) -> Result<Joining, StartError> {
+    /// Puts what was fetched on the disk; returns also where it comes from then. To be called when the process has become who it will
+    /// be.
+    pub(super) fn kept(self, signals: &mut Signals) -> Result<(Joining, Origin), StartError> {
         let Self { machine, mut first, .. } = self;
         let work = move || {
             // Whom the process has become has to read both again with each reload.
@@ -163,7 +167,8 @@ impl Begun {
             let kept = first.keep(&machine.fleet);
             let failed = |message| vec![ConfigError { path: "state: directory".into(), position: None, message }];
             kept.map_err(failed)?;
-            Ok(Joining { fleet: machine.fleet, record: first.record })
+            let origin = origin(&machine, &first);
+            Ok((Joining { fleet: machine.fleet, record: first.record }, origin))
         };
         waited_for(work, signals)
     }

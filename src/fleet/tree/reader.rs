@@ -46,11 +46,13 @@ impl Reader {
         Self { root, wanted, files: Vec::new(), bytes: 0, pieces: BTreeMap::new(), lists, here: None }
     }
 
-    /// The same where another release is here: its lists, and the files that are the same in both, are not needed.
-    pub fn beside(root: PartName, here: Index) -> Result<Self, TreeError> {
+    /// The same where the lists of another release are here, which are not needed then; and, if so, its files: those that are the
+    /// same in both are not needed, either.
+    pub fn beside(root: PartName, here: Index, has_files: bool) -> Result<Self, TreeError> {
         let mut reader = Self::new(root.clone());
         let known = here.list(&root).cloned();
-        reader.here = Some(Here { files: here.entries(), index: here });
+        let files = if has_files { here.entries() } else { BTreeMap::new() };
+        reader.here = Some(Here { files, index: here });
         if let Some(list) = known {
             reader.take_list(&root, list)?;
         }

@@ -83,7 +83,7 @@ fn of_a_release_beside_another_one_only_what_differs_is_read() {
     let (root, store) = stored(&files);
     let (first, all) = read_by(Reader::new(root.clone()), &store).unwrap();
     assert!(all > 900);
-    let beside = |root: &PartName| Reader::beside(root.clone(), first.index.clone()).unwrap();
+    let beside = |root: &PartName| Reader::beside(root.clone(), first.index.clone(), true).unwrap();
     let (same, taken) = read_by(beside(&root), &store).unwrap();
     assert_eq!((taken, same.files.len(), same.index.entries()), (0, 0, first.index.entries()));
 
@@ -98,8 +98,14 @@ fn of_a_release_beside_another_one_only_what_differs_is_read() {
     assert_eq!(second.files, changed);
     assert!(taken <= 10, "{taken}");
     let (whole, _) = read_by(Reader::new(root.clone()), &store).unwrap();
-    assert_eq!((whole.files, whole.index.entries()), (files, second.index.entries()));
+    assert_eq!((&whole.files, whole.index.entries()), (&files, second.index.entries()));
     assert_eq!(second.index.root(), &root);
+    // Where only its lists are here, all files are read.
+    let listed = Reader::beside(root.clone(), first.index.clone(), false).unwrap();
+    let (whole, taken) = read_by(listed, &store).unwrap();
+    assert_eq!(whole.files, files);
+    assert!(taken < store.len() - first.index.lists().count() / 2, "{taken}");
+    let (_, taken) = read_by(beside(&root), &store).unwrap();
     // Without one of its parts it cannot be read.
     let needed: Vec<&PartName> = store.keys().filter(|name| first.index.list(name).is_none()).collect();
     let refused = needed.iter().filter(|name| {

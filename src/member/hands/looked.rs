@@ -1,5 +1,7 @@
 //! When the files of what is served were looked after last. Must not know: what is done.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
@@ -9,6 +11,14 @@ use tokio::task::JoinHandle;
 pub(in crate::member) struct Looked {
     last: Option<Instant>,
     under_way: Option<JoinHandle<()>>,
+    /// Whether it was said that they cannot be put right.
+    pub(super) said: Arc<AtomicBool>,
+}
+
+impl Drop for Looked {
+    fn drop(&mut self) {
+        self.stop();
+    }
 }
 
 impl Looked {
@@ -20,6 +30,13 @@ impl Looked {
             self.last = Some(now);
         }
         is_due
+    }
+
+    /// What is served is another release now, or nothing is looked after any longer.
+    pub(super) fn stop(&mut self) {
+        if let Some(task) = self.under_way.take() {
+            task.abort();
+        }
     }
 
     pub(super) fn begins(&mut self, task: JoinHandle<()>) {

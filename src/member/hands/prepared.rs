@@ -2,6 +2,7 @@
 //! served.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::{Own, aside, reason, short};
@@ -26,17 +27,19 @@ impl Own {
     /// Fetches a release unless it is here, and has it built and bound.
     pub(super) async fn prepare(&mut self, root: &Root) -> Result<(), String> {
         let (source, last) = (self.source(), self.serving.root_for(&self.node).clone());
-        // Whoever changes a folder between this and the build is found out by the loader.
-        let before = source.index(&last).await;
-        if let Err(reason) = &before {
-            tracing::warn!(%reason, "the release that is served is not on the disk as it was published");
-        }
-        let before = before.ok();
+        // Who changes a file between this and the end of the build is found out by the loader.
+        let is_whole = match source.index(&last).await {
+            Ok(_) => true,
+            Err(reason) => {
+                tracing::warn!(%reason, "the release that is served is not on the disk as it was published");
+                false
+            }
+        };
         if source.index(root).await.is_err() {
-            source.fetch(root, (&last, before.as_ref())).await?;
+            source.fetch(root, (&last, is_whole)).await?;
         }
         let file = releases::configuration(&self.state, root);
-        let known = self.house.shelf.loadable(root, before.map(|_| &last)).map(Arc::new);
+        let known = self.house.shelf.loadable(root, is_whole.then_some(&last)).map(Arc::new);
         let prepared = self.control.prepare(&file, known, self.spoils.clone()).await;
         prepared.map_err(|stopping| stopping.to_string())?.map_err(|errors| reason(&errors))
     }
@@ -44,7 +47,7 @@ impl Own {
     /// The files of a release that is on the disk.
     pub(super) async fn kept(&self, root: &Root) -> Result<Files, String> {
         let (state, root, secrets) = (self.state.clone(), root.clone(), self.secrets.clone());
-        aside(move || releases::read(&state, &root, &secrets)).await.map(|read| read.files)
+        aside(move || releases::read(&state, &root, &secrets)).await.map(|(read, _)| read.files)
     }
 
     /// Looks now and then whether somebody has changed the files of what is served, and puts them right: no reload is done
@@ -54,15 +57,19 @@ impl Own {
             return;
         }
         let (source, root) = (self.source(), self.serving.root_for(&self.node).clone());
+        let said = Arc::clone(&self.looked.said);
         self.looked.begins(tokio::spawn(async move {
-            let Err(reason) = source.index(&root).await else { return };
-            match source.fetch(&root, (&root, None)).await {
-                Ok(()) => {
-                    tracing::warn!(release = %short(&root), %reason, "files of the release were changed, and are as they were published again");
-                }
-                Err(error) => {
-                    tracing::error!(release = %short(&root), %reason, %error, "files of the release were changed, and cannot be put right yet");
-                }
+            let Err(found) = source.index(&root).await else {
+                said.store(false, Ordering::Relaxed);
+                return;
+            };
+            let (release, fetched) = (short(&root), source.fetch(&root, (&root, false)).await);
+            let was_said = said.swap(fetched.is_err(), Ordering::Relaxed);
+            match fetched {
+                Ok(()) => tracing::warn!(%release, %found, "files of the release were changed, and are as they were published again"),
+                // Said once.
+                Err(_) if was_said => {}
+                Err(error) => tracing::error!(%release, %found, %error, "files of the release were changed, and cannot be put right yet"),
             }
         }));
     }
@@ -79,18 +86,18 @@ impl Source {
         aside(move || house.shelf.index(&root, &secrets)).await
     }
 
-    /// Puts a release on the disk. What has not changed since the last one is here already.
-    async fn fetch(&self, root: &Root, (last, before): (&Root, Option<&Index>)) -> Result<(), String> {
-        for before in [before, None] {
-            let here = OnDisk { source: self, release: last, index: before };
+    /// Puts a release on the disk. What has not changed since the last one is here already, if that is there as it was published.
+    async fn fetch(&self, root: &Root, (last, is_whole): (&Root, bool)) -> Result<(), String> {
+        for is_whole in [is_whole, false] {
+            let here = OnDisk { source: self, release: last, index: self.house.shelf.lists(last), is_whole };
             let read = transfer::get(&self.etcd, &self.secrets.parts, root, &here).await;
             let read = read.map_err(|error| error.to_string())?;
-            let (house, root, last) = (Arc::clone(&self.house), root.clone(), before.map(|_| last.clone()));
-            match aside(move || house.shelf.keep(&root, &read, last.as_ref())).await {
-                Err(reason) if before.is_some() => {
+            let (house, root, before) = (Arc::clone(&self.house), root.clone(), is_whole.then(|| last.clone()));
+            match aside(move || house.shelf.keep(&root, &read, before.as_ref())).await {
+                Err(reason) if is_whole => {
                     tracing::warn!(%reason, "a release cannot be made out of the last one: all of its files are written");
                 }
-                kept => return kept,
+                kept => return kept.map(drop),
             }
         }
         Ok(())
@@ -101,13 +108,18 @@ impl Source {
 struct OnDisk<'d> {
     source: &'d Source,
     release: &'d Root,
+    index: Option<Index>,
     /// Unless somebody has changed its files.
-    index: Option<&'d Index>,
+    is_whole: bool,
 }
 
 impl Here for OnDisk<'_> {
     fn index(&self) -> Option<&Index> {
-        self.index
+        self.index.as_ref()
+    }
+
+    fn has_files(&self) -> bool {
+        self.is_whole
     }
 
     async fn pieces(&self, names: &[PartName]) -> Vec<(PartName, Plain)> {

@@ -11,11 +11,12 @@ use crate::support::procfs::eventually;
 /// All files below a folder.
 fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut files = BTreeMap::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
         match path.is_dir() {
             true => files.extend(self::files(&path)),
-            false => drop(files.insert(path.clone(), fs::read(path).unwrap())),
+            // It may be gone by now.
+            false => drop(files.insert(path.clone(), fs::read(path).unwrap_or_default())),
         }
     }
     files
@@ -46,6 +47,7 @@ fn whoever_changes_files_of_a_release_on_a_node_changes_nothing_that_is_served()
     node.is_connected();
     let (folder, address) = (node.release(""), node.proxy.address("main"));
     let published = files(&folder);
+    let text = fs::read_to_string(folder.join("tlsgate.toml")).unwrap();
     let names = ["a.test", "b.test", "c.test"];
     let meddle = |round: u32| {
         let at = |path: &str| folder.join(path);
@@ -63,14 +65,17 @@ fn whoever_changes_files_of_a_release_on_a_node_changes_nothing_that_is_served()
                 fs::write(at("certs/b.test.crt"), &certificate).unwrap();
                 fs::write(at("certs/b.test.key"), &key).unwrap();
             }
+            // Of the same size.
+            3 => fs::write(at("tlsgate.toml"), text.replace("\"main\"", "\"evil\"")).unwrap(),
             _ => fs::write(at("tlsgate.toml"), "this is no configuration").unwrap(),
         }
     };
-    for round in 0..4 {
+    for round in 0..5 {
         meddle(round);
         node.reloads_now();
         assert!(names.iter().all(|name| scene.serves(address, name)), "{round}");
         assert!(!scene.serves(address, "d.test"), "{round}");
+        assert_eq!(node.proxy.address("main"), address);
         eventually("the files are as they were published", || (files(&folder) == published).then_some(()));
         node.reloads_now();
         assert!(names.iter().all(|name| scene.serves(address, name)), "{round}");

@@ -172,6 +172,10 @@ impl Here for Recording {
         self.index.as_ref()
     }
 
+    fn has_files(&self) -> bool {
+        true
+    }
+
     async fn pieces(&self, names: &[PartName]) -> Vec<(PartName, Plain)> {
         self.pieces.lock().unwrap().extend_from_slice(names);
         Vec::new()
