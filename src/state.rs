@@ -16,6 +16,7 @@ use rustix::io::Errno;
 use zeroize::Zeroizing;
 
 use crate::files;
+use crate::files::manifest::Manifest;
 
 mod lock;
 mod made;
@@ -93,21 +94,33 @@ impl Folder {
     /// Whoever opens the folder finds the old files in it or the new ones, never some of each; the old ones are removed then.
     pub fn replace(&self, folder: &Path, new: &[(&str, &[u8])]) -> io::Result<()> {
         let files: Vec<_> = new.iter().map(|(path, bytes)| (*path, Content::Bytes(bytes))).collect();
-        self.replaced(folder, &Made { files: &files, gone: &[] }, None, None)
+        self.replaced(folder, &Made { files: &files, gone: &[] }, None, None).map(drop)
     }
 
-    /// The same where the folder `like` has some of the files by the same names.
-    pub fn replace_like(&self, folder: &Path, made: &Made<'_>, like: Option<&Path>) -> io::Result<()> {
+    /// The same where the folder `like` has some of the files by the same names. Returns what is in the folder.
+    pub fn replace_like(&self, folder: &Path, made: &Made<'_>, like: Option<&Path>) -> io::Result<Manifest> {
         self.replaced(folder, made, like, None)
     }
 
     /// The same out of the folder `spare` beside it, which nobody needs: `made` is how the new one differs from it. An error may
     /// have cost the spare one.
-    pub fn replace_out_of(&self, folder: &Path, spare: &Path, made: &Made<'_>, like: Option<&Path>) -> io::Result<()> {
+    pub fn replace_out_of(
+        &self,
+        folder: &Path,
+        spare: &Path,
+        made: &Made<'_>,
+        like: Option<&Path>,
+    ) -> io::Result<Manifest> {
         self.replaced(folder, made, like, Some(spare))
     }
 
-    fn replaced(&self, folder: &Path, made: &Made<'_>, like: Option<&Path>, spare: Option<&Path>) -> io::Result<()> {
+    fn replaced(
+        &self,
+        folder: &Path,
+        made: &Made<'_>,
+        like: Option<&Path>,
+        spare: Option<&Path>,
+    ) -> io::Result<Manifest> {
         let replace = || {
             let (above, name) = split(folder)?;
             // Others would lead out of the folder.
@@ -116,15 +129,18 @@ impl Folder {
             }
             let like = like.and_then(|like| steps::enter(&self.top, like).ok());
             let opened = self.made(above)?;
-            let Some(spare) = spare else { return whole::folder(&opened, name, made, like.as_ref()) };
+            let path = self.path.join(folder);
+            let Some(spare) = spare else { return whole::folder(&opened, (name, &path), made, like.as_ref()) };
             match split(spare)? {
-                (beside, spare) if beside == above => whole::folder_out_of(&opened, (spare, name), made, like.as_ref()),
+                (beside, spare) if beside == above => {
+                    whole::folder_out_of(&opened, (spare, name, &path), made, like.as_ref())
+                }
                 _ => Err(improper(spare)),
             }
         };
-        replace().map_err(|error| self.explained(folder, "written", &error))?;
+        let manifest = replace().map_err(|error| self.explained(folder, "written", &error))?;
         self.tell(folder);
-        Ok(())
+        Ok(manifest)
     }
 
     /// Removes a file, or a folder with everything in it. What does not exist is no error.

@@ -40,6 +40,16 @@ impl Manifest {
         Ok(Self { folder: folder.to_owned(), files })
     }
 
+    /// What is in an open folder, which will be found as `folder`.
+    pub fn within(opened: &OwnedFd, folder: &Path) -> Result<Self, String> {
+        let mut files = BTreeMap::new();
+        Walk { top: folder }.below(opened, "", DEEPEST, &mut |path, mark| {
+            files.insert(path, mark);
+            Ok(())
+        })?;
+        Ok(Self { folder: folder.to_owned(), files })
+    }
+
     /// The files by their paths in the folder.
     pub fn files(&self) -> &BTreeMap<String, Mark> {
         &self.files
@@ -80,16 +90,17 @@ impl Manifest {
 
 /// Calls `each` with every file below a folder. One folder of each level is open at a time.
 fn walk(folder: &Path, each: &mut dyn FnMut(String, Mark) -> Result<(), String>) -> Result<(), String> {
-    let at = |path: &Path, error: std::io::Error| format!("{}: {}", path.display(), reason(&error));
     progress::begin(folder).map_err(|error| at(folder, error))?;
     let opened = openat(CWD, folder, FOLDER, Mode::empty()).map_err(|error| at(folder, error.into()))?;
-    let walk = Walk { top: folder, at: &at };
-    walk.below(&opened, "", DEEPEST, each)
+    Walk { top: folder }.below(&opened, "", DEEPEST, each)
+}
+
+fn at(path: &Path, error: std::io::Error) -> String {
+    format!("{}: {}", path.display(), reason(&error))
 }
 
 struct Walk<'w> {
     top: &'w Path,
-    at: &'w dyn Fn(&Path, std::io::Error) -> String,
 }
 
 impl Walk<'_> {
@@ -100,7 +111,7 @@ impl Walk<'_> {
         depth: usize,
         each: &mut dyn FnMut(String, Mark) -> Result<(), String>,
     ) -> Result<(), String> {
-        let unreadable = |path: &str, error: std::io::Error| (self.at)(&self.top.join(path), error);
+        let unreadable = |path: &str, error: std::io::Error| at(&self.top.join(path), error);
         for entry in Dir::read_from(folder).map_err(|error| unreadable(prefix, error.into()))? {
             let entry = entry.map_err(|error| unreadable(prefix, error.into()))?;
             let name = entry.file_name();

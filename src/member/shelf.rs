@@ -116,31 +116,42 @@ impl Shelf {
     /// Keeps a release, all of its files or none. `before`: a release that is known, and has those that are not given. Returns by
     /// what its files are known.
     pub(super) fn keep(&self, root: &Root, read: &Read, before: Option<&Root>) -> Result<Manifest, String> {
-        let (to, like) = (below(root)?, before.map(below).transpose()?);
+        let (to, like, entries) = (below(root)?, before.map(below).transpose()?, read.index.entries());
         let of_before = before.and_then(|before| self.known().releases.get(before).map(|kept| kept.manifest.clone()));
-        let of_spare = self.make_out_of_spare((root, &to), read, like.as_deref());
-        if of_spare.is_none() {
-            let entries = read.index.entries();
-            let files: Vec<_> = entries.keys().map(|path| (path.as_str(), content(read, path))).collect();
-            let made = Made { files: &files, gone: &[] };
-            self.folder.replace_like(&to, &made, like.as_deref()).map_err(|error| error.to_string())?;
+        let (manifest, of_spare) = match self.make_out_of_spare((root, &to), read, like.as_deref()) {
+            Some((manifest, of_spare)) => (manifest, Some(of_spare)),
+            None => {
+                let files: Vec<_> = entries.keys().map(|path| (path.as_str(), content(read, path))).collect();
+                let made = Made { files: &files, gone: &[] };
+                let made = self.folder.replace_like(&to, &made, like.as_deref());
+                (made.map_err(|error| error.to_string())?, None)
+            }
+        };
+        let are_these = manifest.files().iter().map(|(path, mark)| (path, mark.size));
+        if !are_these.eq(entries.iter().map(|(path, entry)| (path, entry.size))) {
+            return Err(format!("{}: found other files, expected those that are given", to.display()));
         }
-        let manifest = Manifest::of(&releases::folder(&self.state, root))?;
         let is_taken_over = |(path, mark)| {
             let has = |of: &Option<Manifest>| of.as_ref().is_some_and(|of| of.files().get(path) == Some(mark));
             read.files.contains_key(path) || has(&of_spare) || has(&of_before)
         };
         // What somebody has changed meanwhile is not taken over; and a file that could not be linked was copied.
         if !manifest.files().iter().all(is_taken_over) {
-            of_before.ok_or("found a file that is not known, expected those that are given")?.compare()?;
+            of_before.ok_or("found a changed file, expected it as it was written")?.compare()?;
         }
         let kept = Kept { index: read.index.clone(), manifest: manifest.clone() };
         self.known().releases.insert(root.clone(), kept);
         Ok(manifest)
     }
 
-    /// Makes the release out of one that nobody needs, if that can be done. Returns by what the files of that one are known.
-    fn make_out_of_spare(&self, (root, to): (&Root, &Path), read: &Read, like: Option<&Path>) -> Option<Manifest> {
+    /// Makes the release out of one that nobody needs, if that can be done. Returns by what its files are known, and those of that
+    /// one.
+    fn make_out_of_spare(
+        &self,
+        (root, to): (&Root, &Path),
+        read: &Read,
+        like: Option<&Path>,
+    ) -> Option<(Manifest, Manifest)> {
         let (spare, Kept { index, manifest }) = {
             let mut known = self.known();
             let spare = known.spare.take().filter(|spare| spare != root)?;
@@ -154,8 +165,8 @@ impl Shelf {
         changed.extend(read.files.keys().cloned());
         let files: Vec<_> = changed.iter().map(|path| (path.as_str(), content(read, path))).collect();
         let gone: Vec<&str> = gone.iter().map(String::as_str).collect();
-        self.folder.replace_out_of(to, &from, &Made { files: &files, gone: &gone }, like).ok()?;
-        Some(manifest)
+        let made = self.folder.replace_out_of(to, &from, &Made { files: &files, gone: &gone }, like).ok()?;
+        Some((made, manifest))
     }
 
     /// Removes all releases but these, and one that is known: the next one is made out of it.

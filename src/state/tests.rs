@@ -9,7 +9,6 @@ use std::process::{Command, Output, Stdio};
 use std::thread;
 
 use super::*;
-use crate::files::manifest::Manifest;
 
 mod many;
 

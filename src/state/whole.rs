@@ -6,10 +6,12 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 
 use rustix::fs::{AtFlags, Dir, RenameFlags, fsync, renameat, renameat_with, statat, unlinkat};
 use rustix::io::Errno;
 
+use crate::files::manifest::Manifest;
 use crate::state::made::{Made, make};
 use crate::state::{lock, steps};
 
@@ -21,26 +23,36 @@ pub(super) fn file(folder: &OwnedFd, name: &OsStr, bytes: &[u8]) -> io::Result<(
     Ok(fsync(folder)?)
 }
 
-/// Puts a folder into its place, and removes what is there. Names may lead into folders of it.
-pub(super) fn folder(above: &OwnedFd, name: &OsStr, made: &Made<'_>, like: Option<&OwnedFd>) -> io::Result<()> {
+/// Puts a folder into its place, and removes what is there. Names may lead into folders of it. Returns what is in it, of which nobody
+/// could change anything, since nobody knew its name: it will be found as `path`.
+pub(super) fn folder(
+    above: &OwnedFd,
+    (name, path): (&OsStr, &Path),
+    made: &Made<'_>,
+    like: Option<&OwnedFd>,
+) -> io::Result<Manifest> {
     let hidden = Hidden::new(above);
     let new = steps::create(above, &*hidden.name)?;
     made.fill(&new, like)?;
-    exchange(above, &hidden, name)
+    let manifest = Manifest::within(&new, path).map_err(io::Error::other)?;
+    exchange(above, &hidden, name)?;
+    Ok(manifest)
 }
 
 /// The same out of a folder that nobody needs: it gets another name, and what differs is changed.
 pub(super) fn folder_out_of(
     above: &OwnedFd,
-    (spare, name): (&OsStr, &OsStr),
+    (spare, name, path): (&OsStr, &OsStr, &Path),
     made: &Made<'_>,
     like: Option<&OwnedFd>,
-) -> io::Result<()> {
+) -> io::Result<Manifest> {
     let hidden = Hidden::new(above);
     renameat(above, spare, above, &*hidden.name)?;
     let new = steps::open(above, &*hidden.name)?;
     made.change(&new, like)?;
-    exchange(above, &hidden, name)
+    let manifest = Manifest::within(&new, path).map_err(io::Error::other)?;
+    exchange(above, &hidden, name)?;
+    Ok(manifest)
 }
 
 fn exchange(above: &OwnedFd, hidden: &Hidden<'_>, name: &OsStr) -> io::Result<()> {
@@ -188,7 +200,6 @@ const DEEPEST: usize = 16;
 #[cfg(test)]
 mod tests {
     use std::fs::{self, File};
-    use std::path::Path;
 
     use super::*;
 

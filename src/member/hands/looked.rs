@@ -45,4 +45,4 @@ impl Looked {
 }
 
 /// How often files are looked at. With 10,000 certificates that takes 20 ms.
-const LOOK: Duration = Duration::from_secs(20);
+const LOOK: Duration = Duration::from_secs(10);
