@@ -170,7 +170,7 @@
 //! | 1 | `passphrase` | where passphrases and PINs come from, and what is read there: files, credentials, programs | files, credential, monitor |
 //! | 1 | `monitor` | the process that keeps the rights of the start, and the way to it | files, net |
 //! | 1 | `state` | the folder in which tlsgate keeps what it must not lose: private, whole files, one writer | files |
-//! | 1 | `files` | reads regular files of bounded size, folders, or a pipe once, itself or by who stands in for it; knows which file a thread reads | – |
+//! | 1 | `files` | reads regular files of bounded size, folders, or a pipe once, itself or by who stands in for it; knows which file a thread reads, and whether somebody has changed the files of a folder | – |
 //! | 1 | `background` | work that must not hold up those who serve: at a lower priority, and drops on a thread of its own | – |
 //! | 1 | `warning` | what is not an error but has to be reported, and its subject | – |
 //! | 1 | `credential` | names of secrets that the service manager passes → their paths | – |

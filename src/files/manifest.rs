@@ -32,12 +32,7 @@ pub struct Mark {
 impl Manifest {
     /// What is there now. Anything but files and folders is an error.
     pub fn of(folder: &Path) -> Result<Self, String> {
-        let mut files = BTreeMap::new();
-        walk(folder, &mut |path, mark| {
-            files.insert(path, mark);
-            Ok(())
-        })?;
-        Ok(Self { folder: folder.to_owned(), files })
+        Self::within(&open(folder)?, folder)
     }
 
     /// What is in an open folder, which will be found as `folder`.
@@ -59,9 +54,10 @@ impl Manifest {
     /// and what was expected.
     pub fn compare(&self) -> Result<(), String> {
         let mut found = 0;
-        walk(&self.folder, &mut |path, mark| {
+        let walk = Walk { top: &self.folder };
+        walk.below(&open(&self.folder)?, "", DEEPEST, &mut |path, mark| {
             found += 1;
-            self.expect(&path, mark)
+            self.judge(&path, mark)
         })?;
         if found == self.files.len() {
             return Ok(());
@@ -73,7 +69,7 @@ impl Manifest {
         Err(format!("{}: found no such file, expected one of {size} bytes", self.folder.join(path).display()))
     }
 
-    fn expect(&self, path: &str, mark: Mark) -> Result<(), String> {
+    fn judge(&self, path: &str, mark: Mark) -> Result<(), String> {
         let wrong = |text: String| Err(format!("{}: {text}", self.folder.join(path).display()));
         match self.files.get(path) {
             None => wrong("found a file that does not belong here, expected none".into()),
@@ -88,22 +84,22 @@ impl Manifest {
     }
 }
 
-/// Calls `each` with every file below a folder. One folder of each level is open at a time.
-fn walk(folder: &Path, each: &mut dyn FnMut(String, Mark) -> Result<(), String>) -> Result<(), String> {
+fn open(folder: &Path) -> Result<OwnedFd, String> {
     progress::begin(folder).map_err(|error| at(folder, error))?;
-    let opened = openat(CWD, folder, FOLDER, Mode::empty()).map_err(|error| at(folder, error.into()))?;
-    Walk { top: folder }.below(&opened, "", DEEPEST, each)
+    openat(CWD, folder, FOLDER, Mode::empty()).map_err(|error| at(folder, error.into()))
 }
 
 fn at(path: &Path, error: std::io::Error) -> String {
     format!("{}: {}", path.display(), reason(&error))
 }
 
+/// Through a folder, as its name is shown.
 struct Walk<'w> {
     top: &'w Path,
 }
 
 impl Walk<'_> {
+    /// Calls `each` with every file below an open folder. One folder of each level is open at a time.
     fn below(
         &self,
         folder: &OwnedFd,

@@ -178,7 +178,7 @@ impl Shelf {
         let there =
             fs::read_dir(&all).into_iter().flatten().flatten().filter_map(|entry| entry.file_name().into_string().ok());
         for root in there.filter(|name| !name.starts_with('.')).map(Root) {
-            if needed.contains(&root) || self.is_spare(&root) {
+            if needed.contains(&root) || self.takes_as_spare(&root) {
                 continue;
             }
             let removed = below(&root).map(|below| self.folder.remove(&below));
@@ -189,7 +189,7 @@ impl Shelf {
     }
 
     /// Whether this release, which is not needed, is what the next one is made out of.
-    fn is_spare(&self, root: &Root) -> bool {
+    fn takes_as_spare(&self, root: &Root) -> bool {
         let mut known = self.known();
         if known.spare.is_none() && known.releases.contains_key(root) {
             known.spare = Some(root.clone());

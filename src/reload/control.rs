@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::config::located::ConfigError;
 use crate::config::validate::Config;
+use crate::files::manifest::Manifest;
 use crate::files::unchanged::Known;
 use crate::net::address::Address;
 use crate::reload::report::Report;
@@ -43,6 +44,8 @@ pub enum Command {
     },
     /// Let go of what was prepared.
     LetGo(PathBuf),
+    /// The files of the release with this configuration were written again, and are known by this.
+    Written(PathBuf, Manifest),
 }
 
 /// A release that was prepared, and cannot be served any longer.
@@ -92,7 +95,8 @@ impl Control {
     }
 
     /// Builds the release of the fleet whose configuration is this file, and binds its addresses. It is not served before
-    /// [`Self::commit`]. What is `known` to be the same in the release before is not read. If it has to be built again in between, and cannot be, that is sent to `spoiled`.
+    /// [`Self::commit`]. What is `known` to be the same in the release before is not read. If it has to be built again in between,
+    /// and cannot be, that is sent to `spoiled`.
     pub async fn prepare(
         &self,
         file: &Path,
@@ -117,6 +121,11 @@ impl Control {
     /// Lets go of what was prepared.
     pub async fn let_go(&self, file: &Path) -> Result<(), Stopping> {
         self.commands.send(Command::LetGo(file.to_owned())).await.map_err(|_| Stopping)
+    }
+
+    /// The files of a release were written again, and are known by this from now on.
+    pub async fn written(&self, file: &Path, manifest: Manifest) -> Result<(), Stopping> {
+        self.commands.send(Command::Written(file.to_owned(), manifest)).await.map_err(|_| Stopping)
     }
 
     /// Stops accepting and lets connections end, as SIGTERM does.

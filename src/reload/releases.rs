@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::config::located::ConfigError;
+use crate::files::manifest::Manifest;
 use crate::files::unchanged::Known;
 use crate::reload::build::{Origin, Ready, Release};
 use crate::reload::held::Held;
@@ -38,6 +39,15 @@ impl<S: Sockets> Reloader<S> {
         self.origin = Origin::Release(release);
         let changes = self.put(ready, prepared);
         Some(self.succeeded(changes, Cause::Release))
+    }
+
+    /// The files of the release in force were written again: they are known by this.
+    pub fn written(&mut self, file: &Path, manifest: Manifest) {
+        if let Origin::Release(release) = &mut self.origin
+            && release.file == file
+        {
+            release.known = Some(Arc::new(Known { manifest, unchanged: None }));
+        }
     }
 
     /// Lets go of a release that is held: its new sockets are closed.

@@ -342,6 +342,10 @@ fn no_reload_takes_what_somebody_has_changed_in_a_release() {
         assert!(error.contains("2/tlsgate.toml: found a file that was changed, expected"), "{error}");
     }
     assert_eq!(idle(&reloader), 120);
+    // Until its files were written again, by whom it concerns.
+    reloader.written(&file, Manifest::of(file.parent().unwrap()).unwrap());
+    reloader.begin(Cause::Signal);
+    assert!(matches!(finished(&mut reloader), Report::Swapped(changes) if changes.len() == 1));
     // Nor is it begun with.
     let machine = releases.write(
         "fleet.toml",

@@ -136,6 +136,7 @@ impl Server {
                 work.releases.ask(Wish { file, known }, reply, spoiled);
             }
             Command::Commit { file, reply } => work.releases.commit(file, reply),
+            Command::Written(file, manifest) => self.reloader.written(&file, manifest),
             Command::LetGo(file) => {
                 work.releases.let_go(&file);
                 self.reloader.let_go(&file);

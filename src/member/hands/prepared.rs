@@ -1,6 +1,7 @@
 //! A release comes to the disk of a node, is built and bound, and stays there as it was published. Must not know: when it is
 //! served.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -14,6 +15,7 @@ use crate::fleet::tree::index::Index;
 use crate::member::kept::House;
 use crate::member::releases;
 use crate::member::secrets::Secrets;
+use crate::reload::control::Control;
 
 /// Where releases come from, and where they are put.
 #[derive(Clone)]
@@ -21,6 +23,9 @@ struct Source {
     house: Arc<House>,
     secrets: Secrets,
     etcd: Etcd,
+    /// Hears of what was written again.
+    control: Control,
+    state: PathBuf,
 }
 
 impl Own {
@@ -75,7 +80,13 @@ impl Own {
     }
 
     fn source(&self) -> Source {
-        Source { house: Arc::clone(&self.house), secrets: self.secrets.clone(), etcd: self.etcd.clone() }
+        Source {
+            house: Arc::clone(&self.house),
+            secrets: self.secrets.clone(),
+            etcd: self.etcd.clone(),
+            control: self.control.clone(),
+            state: self.state.clone(),
+        }
     }
 }
 
@@ -88,6 +99,7 @@ impl Source {
 
     /// Puts a release on the disk. What has not changed since the last one is here already, if that is there as it was published.
     async fn fetch(&self, root: &Root, (last, is_whole): (&Root, bool)) -> Result<(), String> {
+        let file = releases::configuration(&self.state, root);
         for is_whole in [is_whole, false] {
             let here = OnDisk { source: self, release: last, index: self.house.shelf.lists(last), is_whole };
             let read = transfer::get(&self.etcd, &self.secrets.parts, root, &here).await;
@@ -97,7 +109,11 @@ impl Source {
                 Err(reason) if is_whole => {
                     tracing::warn!(%reason, "a release cannot be made out of the last one: all of its files are written");
                 }
-                kept => return kept.map(drop),
+                kept => {
+                    // The process is ending if this fails.
+                    let _ = self.control.written(&file, kept?).await;
+                    return Ok(());
+                }
             }
         }
         Ok(())

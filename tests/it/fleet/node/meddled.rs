@@ -77,7 +77,10 @@ fn whoever_changes_files_of_a_release_on_a_node_changes_nothing_that_is_served()
         assert!(!scene.serves(address, "d.test"), "{round}");
         assert_eq!(node.proxy.address("main"), address);
         eventually("the files are as they were published", || (files(&folder) == published).then_some(()));
-        node.reloads_now();
+        eventually("a reload is done again", || {
+            node.reloads_now();
+            (node.door().get("/api/v1/status").json()["last_reload_successful"] == true).then_some(())
+        });
         assert!(names.iter().all(|name| scene.serves(address, name)), "{round}");
     }
     // Where a release comes before that, it is what was published.
