@@ -8,6 +8,7 @@ use std::thread;
 use nix::sched::{CloneFlags, unshare};
 
 mod faults;
+mod ipv6;
 mod kept;
 mod seen;
 

@@ -39,8 +39,12 @@ pub(super) fn config(listener: &str, backend: &str) -> String {
 
 impl Gate {
     pub(super) fn open(listener: &str, backend: &str) -> Self {
+        Self::with(&config(listener, backend))
+    }
+
+    pub(super) fn with(config: &str) -> Self {
         let pki = certified();
-        let proxy = Proxy::start(pki.folder(), &config(listener, backend));
+        let proxy = Proxy::start(pki.folder(), config);
         Self { pki, proxy }
     }
 
@@ -48,7 +52,7 @@ impl Gate {
     pub(super) fn client(&self, both: &Between, from: &'static str, before: &'static [u8]) -> Client {
         let (address, config) = (self.proxy.address("main"), Arc::new(trusting(&self.pki.ca(), Tls::V13)));
         both.clients.within(move || {
-            let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+            let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
             let from: IpAddr = from.parse().unwrap();
             socket.bind(&std::net::SocketAddr::new(from, 0).into()).unwrap();
             socket.connect_timeout(&address.into(), PATIENCE).unwrap();
