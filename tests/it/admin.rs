@@ -20,6 +20,7 @@ mod certificates;
 mod crowds;
 mod described;
 mod drain;
+mod generated;
 mod health;
 mod hosts;
 mod killed;
