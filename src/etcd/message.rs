@@ -179,6 +179,16 @@ pub(super) struct Failure {
     pub(super) message: Words,
 }
 
+impl Failure {
+    /// Its text, which an error can lack.
+    pub(super) fn reason(&self) -> &str {
+        if self.message.0.is_empty() { NO_REASON } else { &self.message.0 }
+    }
+}
+
+/// For an error without a text.
+pub(super) const NO_REASON: &str = "no reason given";
+
 /// What is answered instead of what was asked for.
 #[derive(Default, Deserialize)]
 #[serde(default)]

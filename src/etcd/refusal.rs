@@ -2,7 +2,7 @@
 //!
 //! The codes are those of gRPC; etcd's own texts are needed where it has one code for several things.
 
-use super::message::{ErrorResponse, Streamed};
+use super::message::{ErrorResponse, NO_REASON, Streamed};
 
 /// What follows from an error.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,8 +31,7 @@ pub(super) fn of_answer(status: u16, body: &[u8]) -> Verdict {
         return if status < 500 { Verdict::Foreign(why) } else { Verdict::Unclear(why) };
     };
     let inner = error.error.0;
-    let texts = [error.message.0.as_str(), inner.message.0.as_str()];
-    let text = texts.into_iter().find(|text| !text.is_empty()).unwrap_or("no reason given");
+    let text = if error.message.0.is_empty() { inner.reason() } else { &error.message.0 };
     of(if error.code == 0 { inner.grpc_code } else { error.code }, text)
 }
 
@@ -40,7 +39,7 @@ pub(super) fn of_answer(status: u16, body: &[u8]) -> Verdict {
 pub(super) fn of_stream(body: &[u8]) -> Option<Verdict> {
     let line = body.split(|byte| *byte == b'\n').next().unwrap_or_default();
     match serde_json::from_slice::<Streamed<serde::de::IgnoredAny>>(line) {
-        Ok(Streamed::Error(error)) => Some(of(error.grpc_code, &error.message.0)),
+        Ok(Streamed::Error(error)) => Some(of(error.grpc_code, error.reason())),
         Ok(Streamed::Result(_)) | Err(_) => None,
     }
 }
@@ -48,7 +47,8 @@ pub(super) fn of_stream(body: &[u8]) -> Option<Verdict> {
 /// Judges an error by its code and text.
 pub(super) fn of(code: u32, text: &str) -> Verdict {
     let has = |part: &str| text.contains(part);
-    let text = text.strip_prefix("etcdserver: ").unwrap_or(text).to_owned();
+    let text = text.strip_prefix("etcdserver: ").unwrap_or(text);
+    let text = if text.is_empty() { NO_REASON } else { text }.to_owned();
     if code == 16 || has("invalid auth token") || has("revision of auth store is old") || has("user name is empty") {
         return Verdict::Token(text);
     }
@@ -83,6 +83,15 @@ mod tests {
         }
         let streamed = br#"{"error":{"grpc_code":14,"http_code":503,"message":"etcdserver: no leader"}}"#;
         assert_eq!(of_stream(streamed), Some(Verdict::Elsewhere("no leader".into())));
+        let silent = [
+            r#"{"error":{"grpc_code":14}}"#,
+            r#"{"error":{"grpc_code":14,"message":"etcdserver: "}}"#,
+            r#"{"error":{}}"#,
+        ];
+        for body in silent.map(str::as_bytes) {
+            assert_eq!(of_stream(body), Some(Verdict::Unclear("no reason given".into())));
+            assert_eq!(of_answer(503, body), Verdict::Unclear("no reason given".into()));
+        }
         assert_eq!(of_stream(b"{\"result\":{\"ID\":\"1\"}}\n"), None);
         assert!(matches!(of_answer(404, b"<html>"), Verdict::Foreign(_)));
         assert!(matches!(of_answer(400, br#"{"error":[0,0]}"#), Verdict::Foreign(why) if why.contains("status 400")));

@@ -50,7 +50,7 @@ pub fn watched<'b>(pieces: impl Iterator<Item = &'b [u8]>) -> Result<usize, Stri
                     answer::plausible(&response.header)?;
                     count += response.events.0.len();
                 }
-                Streamed::Error(error) => return Err(Words::of(&error.message.0).0),
+                Streamed::Error(error) => return Err(Words::of(error.reason()).0),
             }
         }
     }

@@ -21,7 +21,7 @@ use super::call::Call;
 use super::client::Etcd;
 use super::exchange::SMALL;
 use super::lines::Lines;
-use super::message::{Event, Streamed, WatchCreate, WatchRequest, WatchResponse};
+use super::message::{Event, NO_REASON, Streamed, WatchCreate, WatchRequest, WatchResponse};
 use super::pages::RECORDS;
 use super::refusal::{self, Verdict};
 use super::trouble::Trouble;
@@ -215,10 +215,10 @@ impl Watching {
         let response = match message {
             Ok(Streamed::Result(response)) => response,
             Ok(Streamed::Error(error)) => {
-                return Err(match refusal::of(error.grpc_code, &error.message.0) {
+                return Err(match refusal::of(error.grpc_code, error.reason()) {
                     Verdict::Refused(why) | Verdict::Token(why) => Trouble::Refused(words(&why)),
                     Verdict::Compacted(why) => Trouble::Restart(words(&why)),
-                    _ => Trouble::Unreachable(words(&error.message.0)),
+                    _ => Trouble::Unreachable(words(error.reason())),
                 });
             }
             Err(why) => return Err(Trouble::Unreachable(words(&why))),
@@ -234,7 +234,7 @@ impl Watching {
         }
         if response.canceled {
             let reason = response.cancel_reason.0;
-            let why = if reason.is_empty() { "no reason given" } else { reason.as_str() };
+            let why = if reason.is_empty() { NO_REASON } else { reason.as_str() };
             let verdict = refusal::of(if why.contains("permission denied") { 7 } else { 0 }, why);
             return Err(match verdict {
                 Verdict::Refused(why) | Verdict::Token(why) => Trouble::Refused(words(&why)),
