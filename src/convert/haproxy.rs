@@ -31,6 +31,9 @@ pub(super) fn job(text: &str, folder: &Path, disk: &dyn Disk, list: &mut List) -
     }
     for section in &sections {
         match &*section.kind {
+            "frontend" | "backend" | "listen" if section.name.is_empty() => {
+                list.lost(&section.line, section.kind.clone(), "it has no name, which HAProxy refuses as well");
+            }
             "global" | "defaults" | "frontend" | "backend" | "listen" => {}
             "resolvers" => resolvers(section, &mut job, list),
             kind => list.lost(&section.line, format!("{kind} {}", section.name), "tlsgate has no such section"),

@@ -42,11 +42,12 @@ pub(super) fn frontend(
     if section.kind == "listen" {
         front.default = front.default.or(Some(Said::new(section.name.clone(), &section.line)));
     }
-    if binds.is_empty() && section.kind == "frontend" {
-        list.lost(&section.line, format!("frontend {}", section.name), "it listens nowhere");
+    // A `listen` with servers alone is a backend.
+    let is_backend = || section.kind == "listen" && whole.lines().any(|words| words.at(0).starts_with("server"));
+    if binds.is_empty() && !is_backend() {
+        list.lost(&section.line, format!("{} {}", section.kind, section.name), "it listens nowhere");
     }
     for bind in binds {
-        // A `listen` without addresses is a backend.
         front.listener(section, bind, job, list);
     }
 }

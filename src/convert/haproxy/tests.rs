@@ -132,3 +132,21 @@ fn a_file_without_anything_that_listens_says_so() {
     }
     assert!(converted(" \n").left.is_empty());
 }
+
+#[test]
+fn a_section_without_a_name_or_with_nothing_in_it_is_in_the_list() {
+    for (text, why) in [
+        ("listen\n", "no name"),
+        ("listen\n  mode tcp\n  server s 127.0.0.1:80\n", "no name"),
+        ("frontend\n  bind 127.0.0.1:443 ssl crt a.pem\n", "no name"),
+        ("backend\n  server s 127.0.0.1:80\n", "no name"),
+        ("listen a\n", "listens nowhere"),
+        ("listen a\n  mode tcp\n", "listens nowhere"),
+        ("frontend a\n  mode tcp\n", "listens nowhere"),
+    ] {
+        let Converted { left, .. } = converted(text);
+        assert!(left.iter().any(|left| left.why.contains(why) && left.line.number == 1), "{text}: {left:?}");
+    }
+    let Converted { left, .. } = converted("listen a\n  server s 127.0.0.1:80\n");
+    assert!(!left.iter().any(|left| left.why.contains("nowhere")), "a backend: {left:?}");
+}
