@@ -35,6 +35,7 @@ mod hello;
 mod opening;
 mod path;
 mod proof;
+mod refusal;
 pub mod reply;
 mod same;
 mod scan;

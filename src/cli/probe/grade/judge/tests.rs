@@ -27,6 +27,7 @@ fn accepting(code: u16, suites: &[&str], groups: &[&str]) -> Version {
         group_order: None,
         groups_complete: true,
         incomplete: None,
+        refuses_without_alert: None,
         refusal: None,
     }
 }
