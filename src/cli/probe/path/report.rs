@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
+use crate::cli::probe::stamp::Stamp;
 use crate::tls::wire::{alert, codes};
 
 #[derive(Debug, Serialize)]
 pub(in crate::cli::probe) struct Report {
+    #[serde(flatten)]
+    pub(in crate::cli::probe) stamp: Stamp,
     pub(in crate::cli::probe) target: String,
     pub(in crate::cli::probe) server_name: Option<String>,
     /// A small and plain ClientHello in one piece.

@@ -7,7 +7,8 @@ use crate::cli::probe::show;
 use crate::cli::probe::table::{Table, escaped, wrapped};
 
 pub(in crate::cli::probe) fn text(report: &Report) -> String {
-    let mut text = format!("{}\n\n{}\n\n{}\n", head(report), control(report), table(report).text());
+    let (head, stamp) = (head(report), report.stamp.shown());
+    let mut text = format!("{head}\n{stamp}\n\n{}\n\n{}\n", control(report), table(report).text());
     for conclusion in conclusions(report) {
         let words: Vec<&str> = conclusion.split(' ').collect();
         // Writing to a String cannot fail.
@@ -17,7 +18,8 @@ pub(in crate::cli::probe) fn text(report: &Report) -> String {
 }
 
 pub(in crate::cli::probe) fn markdown(report: &Report) -> String {
-    let mut text = format!("## {}\n\n{}\n\n{}\n", escaped(&head(report)), control(report), table(report).markdown());
+    let (head, stamp) = (escaped(&head(report)), report.stamp.shown());
+    let mut text = format!("## {head}\n\n{stamp}\n\n{}\n\n{}\n", control(report), table(report).markdown());
     for conclusion in conclusions(report) {
         let _ = writeln!(text, "- {}", escaped(&conclusion));
     }
