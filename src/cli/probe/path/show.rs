@@ -46,9 +46,8 @@ fn conclusions(report: &Report) -> Vec<String> {
 fn table(report: &Report) -> Table {
     let mut table = Table::new(&["ClientHello", "0.5 KiB", "1.5 KiB", "4 KiB", "16 KiB"]);
     let plain = Delivery::ALL.map(|delivery| (Content::Plain, delivery));
-    for (content, delivery) in
-        plain.into_iter().chain([(Content::Grease, Delivery::Whole), (Content::PostQuantum, Delivery::Whole)])
-    {
+    let special = [Content::Grease, Content::PostQuantum].map(|content| (content, Delivery::Whole));
+    for (content, delivery) in plain.into_iter().chain(special) {
         let what = match content {
             Content::Plain => delivery.shown().to_owned(),
             special => format!("{}, {}", delivery.shown(), special.shown()),
@@ -61,6 +60,11 @@ fn table(report: &Report) -> Table {
         if fates.iter().any(|fate| fate != "-") {
             table.row(std::iter::once(what).chain(fates).collect());
         }
+    }
+    // These have a length of their own, which is in no column.
+    for one in report.trials.iter().filter(|one| one.content == Content::Chromium) {
+        let what = format!("{}, {}", one.delivery.shown(), one.content.shown());
+        table.row(vec![what, format!("{} ({} bytes)", one.fate.word(), one.bytes)]);
     }
     table
 }
