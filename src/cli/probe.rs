@@ -18,6 +18,7 @@ use certificate::Roots;
 use clients::known;
 use connect::{StartTls, Target};
 use expect::Expected;
+use stamp::Stamp;
 
 mod ask;
 mod certificate;
@@ -35,11 +36,13 @@ mod hello;
 mod opening;
 mod path;
 mod proof;
+mod refusal;
 pub mod reply;
 mod same;
 mod scan;
 pub mod sealed;
 mod show;
+mod stamp;
 mod suites;
 mod table;
 pub mod visit;
@@ -134,6 +137,7 @@ pub(super) fn probe(what: What) -> ExitCode {
 /// Whether the exit status is 0, and what to print.
 fn probed(what: &What, expected: Option<&Expected>) -> Result<(bool, String), String> {
     let text = |error: ProbeError| error.to_string();
+    let stamp = Stamp::at(jiff::Timestamp::now().as_second());
     let roots = Roots::load(what.ca.as_deref())?;
     let target = Target::resolve(&what.target, what.starttls, what.timeout).map_err(|error| error.to_string())?;
     // An IP address is never sent as a server name (RFC 6066 section 3).
@@ -149,16 +153,16 @@ fn probed(what: &What, expected: Option<&Expected>) -> Result<(bool, String), St
             [] => known::all(name.as_deref())?,
             paths => known::in_files(paths, name.as_deref())?,
         };
-        let report = clients::clients(&mut Asker::new(target), name, &roots, known).map_err(text)?;
+        let report = clients::clients(&mut Asker::new(target), name, &roots, known, stamp).map_err(text)?;
         return Ok((report.serves_any(), shown(what, &report, clients::show::text, clients::show::markdown)));
     }
     if what.path {
-        let report = path::path(&mut Asker::lasting(target, OF_PATH), name, what.gap).map_err(text)?;
+        let report = path::path(&mut Asker::lasting(target, OF_PATH), name, what.gap, stamp).map_err(text)?;
         return Ok((report.conclusions.is_empty(), shown(what, &report, path::show::text, path::show::markdown)));
     }
     let mut found = gather::gather(&mut Asker::new(target), name, &roots).map_err(text)?;
     if what.grade {
-        let report = grade::grade(found);
+        let report = grade::grade(found, stamp);
         return Ok((report.good, shown(what, &report, grade::show::text, grade::show::markdown)));
     }
     if let Some(expected) = expected {

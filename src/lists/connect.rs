@@ -25,8 +25,8 @@ pub async fn connect(settings: &Settings, url: &Url) -> Result<Box<dyn Stream>, 
     let first = settings.proxy.as_ref().unwrap_or(url);
     let connected = TcpStream::connect((first.host.as_str(), first.port)).await;
     let mut stream = connected.map_err(|error| match &settings.proxy {
-        Some(proxy) => format!("the proxy {} cannot be reached: {error}", proxy.host_and_port()),
-        None => format!("{} cannot be reached: {error}", url.host_and_port()),
+        Some(proxy) => format!("{url}: the proxy {} cannot be reached: {error}", proxy.host_and_port()),
+        None => format!("{url} cannot be reached: {error}"),
     })?;
     if !url.secure {
         return Ok(Box::new(stream));

@@ -40,7 +40,7 @@ pub async fn fetch(settings: &Settings, url: &Url, mark: &Mark) -> Result<Answer
     let fetched = timeout(settings.timeout, follow(settings, url, mark)).await;
     fetched.unwrap_or_else(|_| {
         let seconds = settings.timeout.as_secs_f32();
-        Err(Trouble::new(format!("no whole answer within {seconds} s")))
+        Err(Trouble::new(format!("{url}: no whole answer within {seconds} s")))
     })
 }
 

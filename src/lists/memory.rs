@@ -1,6 +1,5 @@
 //! What is remembered of lists across restarts, as files below the state folder. Must not know: when something is fetched.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -68,18 +67,34 @@ pub fn forget(folder: &Folder, stem: &str) -> Result<(), String> {
     folder.remove(&of_stem(stem)).map_err(|error| error.to_string())
 }
 
-/// The points that certificates of peers have shown.
-pub fn points(folder: &Folder) -> BTreeSet<Point> {
+/// The points that certificates of peers have shown, and when each was shown last, where that is known.
+pub fn points(folder: &Folder) -> Vec<(Point, Option<i64>)> {
     let bytes = folder.read(Path::new(POINTS)).ok().flatten();
-    let points = bytes.and_then(|bytes| serde_json::from_slice::<Vec<Vec<String>>>(&bytes).ok());
-    points.unwrap_or_default().into_iter().map(Point).filter(|point| !point.0.is_empty()).collect()
+    let points = bytes.and_then(|bytes| serde_json::from_slice::<Vec<OfPoint>>(&bytes).ok()).unwrap_or_default();
+    let with_time = points.into_iter().map(|point| match point {
+        OfPoint::Shown { urls, shown } => (Point(urls), Some(shown)),
+        OfPoint::Urls(urls) => (Point(urls), None),
+    });
+    with_time.filter(|(point, _)| !point.0.is_empty()).collect()
 }
 
 /// Remembers them.
-pub fn keep_points(folder: &Folder, points: &BTreeSet<Point>) -> Result<(), String> {
-    let points: Vec<_> = points.iter().map(|point| &point.0).collect();
+pub fn keep_points(folder: &Folder, points: Vec<(Point, i64)>) -> Result<(), String> {
+    let points: Vec<_> = points.into_iter().map(|(point, shown)| OfPoint::Shown { urls: point.0, shown }).collect();
     let bytes = serde_json::to_vec_pretty(&points).map_err(|error| error.to_string())?;
     folder.write(Path::new(POINTS), &bytes).map_err(|error| error.to_string())
+}
+
+/// A point in the file.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum OfPoint {
+    Shown {
+        urls: Vec<String>,
+        shown: i64,
+    },
+    /// As an older version has written it.
+    Urls(Vec<String>),
 }
 
 fn file(url: &Url) -> PathBuf {
@@ -125,9 +140,12 @@ mod tests {
             std::fs::write(&path, &whole[..end]).unwrap();
             assert_eq!(read(&folder, &url), Memory::default(), "{end}");
         }
-        let shown = BTreeSet::from([Point(vec!["http://a.test/1".into(), "http://b.test/1".into()])]);
-        keep_points(&folder, &shown).unwrap();
-        assert_eq!(points(&folder), shown);
+        let shown = Point(vec!["http://a.test/1".into(), "http://b.test/1".into()]);
+        keep_points(&folder, vec![(shown.clone(), 7)]).unwrap();
+        assert_eq!(points(&folder), [(shown.clone(), Some(7))]);
+        let of_older_version = br#"[["http://a.test/1", "http://b.test/1"], []]"#;
+        folder.write(Path::new(POINTS), of_older_version).unwrap();
+        assert_eq!(points(&folder), [(shown, None)]);
         forget(&folder, &url.stem()).unwrap();
         assert_eq!(ends(&folder, &url.stem()), None);
     }

@@ -36,7 +36,9 @@ pub(super) fn text(
     handshakes(&registry, gates)?;
     limits(&registry, pressure)?;
     acme(&registry, &keepers.acme.status())?;
-    revocation::metrics(&registry, &keepers.lists.status(), control.current.load().list_files())?;
+    let snapshot = control.current.load();
+    revocation::metrics(&registry, &keepers.lists.status(), snapshot.list_files())?;
+    revocation::points(&registry, snapshot.seen().count(), snapshot.seen().passed_over())?;
     keepers.fleet.as_ref().map_or(Ok(()), |node| fleet::metrics(&registry, &node.status()))?;
     let dropped = counter(&registry, "access_log_dropped_total", "Access-log lines that could not be written.", &[])?;
     dropped.with_label_values::<&str>(&[]).inc_by(lost.count());

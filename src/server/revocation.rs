@@ -12,6 +12,18 @@ pub(super) fn metrics(registry: &Registry, status: &Status, files: &[ListFile]) 
     fetches(registry, status)
 }
 
+/// Distribution points that were learnt from peers' certificates; and how often one was shown that could not be.
+pub(super) fn points(registry: &Registry, learnt: usize, not_learnt: u64) -> Result<(), prometheus::Error> {
+    let help = "Distribution points of lists of revoked certificates that were learnt from certificates of peers.";
+    let of_now = gauge(registry, "crl_learnt_points", help, &[])?;
+    of_now.with_label_values::<&str>(&[]).set(i64::try_from(learnt).unwrap_or(i64::MAX));
+    let help = "How often a distribution point was not learnt, since as many as are kept were shown within a day.";
+    let left_out = IntCounterVec::new(Opts::new("crl_points_not_learnt_total", help), &[])?;
+    registry.register(Box::new(left_out.clone()))?;
+    left_out.with_label_values::<&str>(&[]).inc_by(not_learnt);
+    Ok(())
+}
+
 /// What lists say of themselves.
 fn contents(registry: &Registry, status: &Status, files: &[ListFile]) -> Result<(), prometheus::Error> {
     let issued = gauge(

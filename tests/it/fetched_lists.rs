@@ -4,6 +4,8 @@
 use std::fs;
 use std::path::Path;
 
+use rustls::pki_types::CertificateRevocationListDer;
+use rustls::pki_types::pem::PemObject;
 use serde_json::Value;
 
 use crate::routes::{answers_once, pki, s_client};
@@ -166,19 +168,46 @@ fn who_is_revoked_later_is_refused_without_anybody_doing_anything() {
 fn the_age_of_each_list_is_a_metric_whether_it_was_fetched_or_is_in_a_file() {
     let scene = Scene::new();
     let other = ClientCa::new(scene.pki.folder(), "other-ca");
-    fs::write(scene.pki.folder().join("other.crl"), other.list(&[], 30)).unwrap();
+    let [of_url, of_file] = [scene.ca.numbered_list(5, &[REVOKED], 30), other.list(&[], 20)];
+    scene.lists.list("ca.crl", &of_url);
+    fs::write(scene.pki.folder().join("other.crl"), &of_file).unwrap();
     let url = scene.lists.url("ca.crl");
+    let began = jiff::Timestamp::now().as_second();
     let config = scene.config(&format!("crl = [\"{url}\", \"other.crl\"]"));
     let proxy = scene.start(&config.replace("\"client-ca.pem\"", "[\"client-ca.pem\", \"other-ca.pem\"]"));
     scene.is_enforced(&proxy);
     let metrics = Door::Unix(scene.pki.folder().join("admin.sock")).get("/metrics").body;
     let file = scene.pki.folder().join("other.crl");
-    for (list, issuer) in [(url.as_str(), "CN=client-ca"), (file.to_str().unwrap(), "CN=other-ca")] {
-        for name in ["this_update", "next_update"] {
-            let series = format!("tlsgate_crl_{name}_timestamp_seconds{{issuer=\"{issuer}\",list=\"{list}\"}} ");
-            assert!(metrics.contains(&series), "{series}: {metrics}");
-        }
+    let now = jiff::Timestamp::now().as_second();
+    let value = |series: String| -> i64 {
+        let line = metrics.lines().find_map(|line| line.strip_prefix(&series)?.strip_prefix(' '));
+        line.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("no value of {series}: {metrics}"))
+    };
+    for (list, issuer, pem) in
+        [(url.as_str(), "CN=client-ca", &of_url), (file.to_str().unwrap(), "CN=other-ca", &of_file)]
+    {
+        let of =
+            |name: &str| value(format!("tlsgate_crl_{name}_timestamp_seconds{{issuer=\"{issuer}\",list=\"{list}\"}}"));
+        // As the list itself has them.
+        assert_eq!([of("this_update"), of("next_update")], times(pem), "{list}");
+        assert!(of("this_update") < began && now < of("next_update"), "{list}");
     }
-    let fetched = format!("tlsgate_crl_fetches_total{{list=\"{url}\",result=\"fetched\"}} 1");
-    assert!(metrics.contains(&fetched), "{metrics}");
+    let of_url = |name: &str, more: &str| value(format!("tlsgate_crl_{name}{{list=\"{url}\"{more}}}"));
+    let fetched = of_url("fetched_timestamp_seconds", "");
+    assert!((began..=now).contains(&fetched), "{began} {fetched} {now}");
+    assert_eq!(of_url("fetches_total", ",result=\"fetched\""), 1);
+    assert_eq!((of_url("fetches_total", ",result=\"failed\""), of_url("failures", "")), (0, 0));
+    assert_eq!(value(format!("tlsgate_crl_revoked_certificates{{issuer=\"CN=client-ca\",list=\"{url}\"}}")), 1);
+    // Nobody has shown a distribution point.
+    assert_eq!(
+        [value("tlsgate_crl_learnt_points".into()), value("tlsgate_crl_points_not_learnt_total".into())],
+        [0, 0]
+    );
+}
+
+/// `thisUpdate` and `nextUpdate` of a list, in seconds since 1970.
+fn times(pem: &str) -> [i64; 2] {
+    let der = CertificateRevocationListDer::from_pem_slice(pem.as_bytes()).unwrap();
+    let (_, list) = x509_parser::parse_x509_crl(&der).unwrap();
+    [list.last_update(), list.next_update().unwrap()].map(|time| time.timestamp())
 }

@@ -9,6 +9,7 @@ mod impostor;
 mod path;
 mod policies;
 mod real;
+mod refused;
 mod same;
 mod servers;
 

@@ -6,6 +6,7 @@ use super::ask::{Asker, Cut, ProbeError};
 use super::certificate::{Roots, reference};
 use super::collected::Collected;
 use super::proof::Proof;
+use super::stamp::Stamp;
 use super::visit::{Given, Visit};
 use crate::tls::wire::{alert, codes};
 use known::Known;
@@ -22,6 +23,7 @@ pub(super) fn clients(
     name: Option<String>,
     roots: &Roots,
     known: Vec<Known>,
+    stamp: Stamp,
 ) -> Result<Report, ProbeError> {
     let mut collected = Collected::new(roots, reference(name.as_deref(), &asker.target.host));
     let mut clients = Vec::new();
@@ -30,7 +32,13 @@ pub(super) fn clients(
         let (given, cut) = asker.visit(visit)?;
         clients.push(shown(client, given, cut, &mut collected));
     }
-    Ok(Report { target: asker.target.text.clone(), server_name: name, clients, certificates: collected.into_all() })
+    Ok(Report {
+        stamp,
+        target: asker.target.text.clone(),
+        server_name: name,
+        clients,
+        certificates: collected.into_all(),
+    })
 }
 
 fn shown(client: Known, given: Given, cut: Option<Cut>, collected: &mut Collected<'_>) -> Shown {

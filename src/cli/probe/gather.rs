@@ -11,7 +11,8 @@ use super::findings::{Findings, Resumption, Signatures};
 use super::groups;
 use super::hello::Offer;
 use super::proof::{self, Proof};
-use super::scan::{self, Version, refusal};
+use super::refusal::{self, refusal};
+use super::scan::{self, Version};
 use super::suites::{self, Authentication};
 use crate::tls::crypto;
 use crate::tls::wire::codes;
@@ -55,6 +56,8 @@ pub(super) fn gather(asker: &mut Asker, name: Option<String>, roots: &Roots) -> 
     for version in &versions {
         let name = codes::version_name(version.version);
         gathering.notes.extend(version.incomplete.as_ref().map(|why| format!("{name}: {why}")));
+        let how = version.refuses_without_alert.as_deref().map(refusal::without_alert);
+        gathering.notes.extend(how.map(|how| format!("{name}: {how}")));
     }
     let Gathering { asker, collected, notes, .. } = gathering;
     Ok(Findings {

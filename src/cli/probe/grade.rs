@@ -3,6 +3,7 @@
 
 use super::findings::Findings;
 use super::proof::Proof;
+use super::stamp::Stamp;
 use report::{Defective, Graded, Report};
 
 mod aws;
@@ -13,7 +14,7 @@ pub(super) mod report;
 pub(super) mod show;
 
 /// Holds the findings against every guideline.
-pub(super) fn grade(found: Findings) -> Report {
+pub(super) fn grade(found: Findings, stamp: Stamp) -> Report {
     let guidelines =
         mozilla::ALL.iter().map(|one| (one.clone(), one.is_good)).chain(aws::all().map(|one| (one, false)));
     let mut graded = Vec::new();
@@ -40,5 +41,5 @@ pub(super) fn grade(found: Findings) -> Report {
         .collect();
     let is_wrong = found.signatures.iter().any(|one| one.result == Proof::Wrong);
     let good = meets_good && certificates.is_empty() && !found.certificates.is_empty() && !is_wrong;
-    Report { good, guidelines: graded, certificates, found }
+    Report { stamp, good, guidelines: graded, certificates, found }
 }

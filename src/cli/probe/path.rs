@@ -4,6 +4,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::ask::{Asker, ProbeError};
+use super::stamp::Stamp;
 use report::{Fate, Report, Tried};
 use trials::Trial;
 
@@ -15,7 +16,7 @@ mod trials;
 
 /// Sends all of them, each on a connection of its own. An error if the server cannot be probed, also if it does not answer a
 /// small and plain ClientHello.
-pub(super) fn path(asker: &mut Asker, name: Option<String>, gap: Duration) -> Result<Report, ProbeError> {
+pub(super) fn path(asker: &mut Asker, name: Option<String>, gap: Duration, stamp: Stamp) -> Result<Report, ProbeError> {
     let control = trials::control(name.as_deref()).ok_or(ProbeError::NoRandom)?;
     let wait = asker.target.timeout;
     let answered = tried(asker, &control, gap, wait)?;
@@ -40,7 +41,14 @@ pub(super) fn path(asker: &mut Asker, name: Option<String>, gap: Duration) -> Re
         all.push(result);
     }
     let conclusions = conclude::conclude(&answered, &all);
-    Ok(Report { target: asker.target.text.clone(), server_name: name, control: answered, trials: all, conclusions })
+    Ok(Report {
+        stamp,
+        target: asker.target.text.clone(),
+        server_name: name,
+        control: answered,
+        trials: all,
+        conclusions,
+    })
 }
 
 fn tried(asker: &mut Asker, trial: &Trial, gap: Duration, wait: Duration) -> Result<Tried, ProbeError> {

@@ -6,6 +6,7 @@ use serde::{Serialize, Serializer};
 use super::ask::{Answer, Asker, ProbeError};
 use super::groups;
 use super::hello::Offer;
+use super::refusal::{self, refusal};
 use super::reply::{Reply, ServerHello};
 use super::suites::{self, Authentication, Exchange};
 use crate::tls::wire::codes;
@@ -27,8 +28,10 @@ pub(super) struct Version {
     pub(super) group_order: Option<Order>,
     /// False where there may be other groups, hidden by the curve of an ECDSA certificate (RFC 8422 section 5.1).
     pub(super) groups_complete: bool,
-    /// Why there may be more suites or groups; `None` where the server has refused the rest as TLS does, with an alert.
+    /// Why there may be more suites or groups; `None` where the server has refused the rest.
     pub(super) incomplete: Option<String>,
+    /// How the server refuses what it does not accept; `None` where it does so as TLS says, with an alert.
+    pub(super) refuses_without_alert: Option<String>,
     /// How the server refuses this version; `None` where it accepts it.
     pub(super) refusal: Option<String>,
 }
@@ -68,7 +71,9 @@ pub(super) fn versions(asker: &mut Asker, name: Option<&str>) -> Result<(Vec<Ver
     let mut versions = Vec::new();
     // The numbers of the versions are consecutive, from 0x0300 to 0x0304.
     for version in (SSL3..=TLS13).rev() {
-        versions.push(Scan { asker, name, version, shares: &[], incomplete: None, seen: &mut seen }.version()?);
+        versions.push(
+            Scan { asker, name, version, shares: &[], incomplete: None, without: None, seen: &mut seen }.version()?,
+        );
     }
     Ok((versions, seen))
 }
@@ -108,6 +113,8 @@ struct Scan<'a> {
     version: u16,
     shares: &'a [u16],
     incomplete: Option<String>,
+    /// The answer that is this server's way to refuse, where that is no alert.
+    without: Option<Answer>,
     seen: &'a mut Seen,
 }
 
@@ -122,9 +129,7 @@ impl Scan<'_> {
         }
         // Some servers refuse a hello with so many suites, or fail to read it.
         if found.is_empty() && !matches!(end, Answer::Alert(PROTOCOL_VERSION) | Answer::Agreed(..)) {
-            for chunk in all.chunks(CHUNK) {
-                found.append(&mut self.suites(chunk)?.0);
-            }
+            found = self.in_portions(&all)?;
             let ids: Vec<u16> = found.iter().map(|(suite, _)| *suite).collect();
             // Each portion was in order by itself. Offered together, the suites found show their order overall.
             if ids.len() > 1 {
@@ -146,8 +151,31 @@ impl Scan<'_> {
             group_order,
             groups_complete,
             incomplete: self.incomplete.take(),
+            refuses_without_alert: self.without.as_ref().map(refusal::refusal),
             refusal,
         })
+    }
+
+    /// What the server accepts of a list that is too long for it.
+    fn in_portions(&mut self, all: &[u16]) -> Result<Vec<(u16, Option<usize>)>, ProbeError> {
+        let (mut found, mut cut) = (Vec::new(), Vec::new());
+        for chunk in all.chunks(CHUNK) {
+            let (mut some, end) = self.suites(chunk)?;
+            if some.is_empty() && refusal::is_cut(&end) {
+                cut.push(chunk);
+            }
+            found.append(&mut some);
+        }
+        // Nobody has refused these, so there may be more in them. A single loss may be an accident.
+        for chunk in if found.is_empty() { Vec::new() } else { cut } {
+            let (mut some, end) = self.suites(chunk)?;
+            if some.is_empty() && refusal::is_cut(&end) {
+                let served: Vec<u16> = found.iter().map(|(suite, _)| *suite).collect();
+                self.settle("suites", &end, (&[NEVER], None), &served)?;
+            }
+            found.append(&mut some);
+        }
+        Ok(found)
     }
 
     /// Removes what the server chooses from the offer, and offers the rest, until the server refuses. Returns what it
@@ -163,9 +191,10 @@ impl Scan<'_> {
                     found.push((hello.suite, reply.key_exchange.and_then(|exchange| exchange.dh_bits)));
                     self.notice(&hello, *reply);
                 }
-                other if found.is_empty() || is_end(&other, self.version) || again => {
-                    if !found.is_empty() && !is_end(&other, self.version) {
-                        self.incomplete.get_or_insert(cut("suites", &other));
+                other if found.is_empty() || refusal::is_end(&other, self.version) || again => {
+                    if !found.is_empty() && !refusal::is_end(&other, self.version) {
+                        let served: Vec<u16> = found.iter().map(|(suite, _)| *suite).collect();
+                        self.settle("suites", &other, (&[NEVER], None), &served)?;
                     }
                     return Ok((found, other));
                 }
@@ -211,15 +240,43 @@ impl Scan<'_> {
                     again = false;
                 }
                 // A single loss may be an accident.
-                None if !again && !found.is_empty() && is_cut(&answer) => again = true,
+                None if !again && !found.is_empty() && refusal::is_cut(&answer) => again = true,
                 None => {
-                    if !found.is_empty() && is_cut(&answer) {
-                        self.incomplete.get_or_insert(cut("groups", &answer));
+                    if !found.is_empty() && refusal::is_cut(&answer) {
+                        self.settle("groups", &answer, (&suites, Some(&[NEVER])), &suites)?;
                     }
                     return Ok((found, !needs_curve));
                 }
             }
         }
+    }
+
+    /// A list has ended without an alert, twice. `control` has suites and groups that no server can accept together. If that
+    /// ends in the same way, and what was served is served still, this is how the server refuses; otherwise there may be more.
+    fn settle(
+        &mut self,
+        what: &str,
+        cut: &Answer,
+        control: (&[u16], Option<&[u16]>),
+        served: &[u16],
+    ) -> Result<(), ProbeError> {
+        let of_groups = control.1.is_some();
+        let is_known = !of_groups && self.without.as_ref() == Some(cut);
+        if is_known || self.incomplete.is_some() {
+            return Ok(());
+        }
+        // A server that needs a key share refuses every group for which the probe has none.
+        let may_want_a_share = of_groups && !self.shares.is_empty();
+        let is_its_way = matches!(cut, Answer::Closed | Answer::Reset)
+            && !may_want_a_share
+            && self.ask(control.0, control.1)? == *cut
+            && self.agree(served, None)?.is_some();
+        if is_its_way {
+            self.without = Some(cut.clone());
+        } else {
+            self.incomplete = Some(refusal::cut(what, cut));
+        }
+        Ok(())
     }
 
     /// The suites whose use shows a group: all suites of TLS 1.3; below, those with ECDHE, preferably with a certificate
@@ -302,44 +359,10 @@ impl Scan<'_> {
     }
 }
 
-/// Whether the server says with this answer that it accepts nothing more of what was offered.
-fn is_end(answer: &Answer, version: u16) -> bool {
-    match answer {
-        Answer::Agreed(hello, _) => hello.version != version,
-        other => !is_cut(other),
-    }
-}
-
-/// Whether it may be somebody else's answer, or an accident.
-fn is_cut(answer: &Answer) -> bool {
-    !matches!(answer, Answer::Agreed(..) | Answer::Alert(_))
-}
-
-/// Why a list may be incomplete.
-fn cut(what: &str, answer: &Answer) -> String {
-    let how = match answer {
-        Answer::Agreed(..) => "it chooses what was not offered".into(),
-        other => refusal(other),
-    };
-    format!("the list of {what} may be incomplete: asked for the rest, {how}, twice")
-}
-
 fn suite(id: u16, dh_bits: Option<usize>) -> Suite {
     let (name, openssl_name, weakness) =
         (codes::suite_name(id).into_owned(), codes::openssl_name(id), suites::weakness(id));
     Suite { id, name, openssl_name, weakness, dh_bits }
-}
-
-/// The description of a refusal.
-pub(super) fn refusal(answer: &Answer) -> String {
-    match answer {
-        Answer::Agreed(hello, _) => format!("it answers with {}", codes::version_name(hello.version)),
-        Answer::Alert(alert) => format!("alert {}", crate::tls::wire::alert::name((*alert).into())),
-        Answer::Closed => "it closes the connection".into(),
-        Answer::Reset => "it resets the connection".into(),
-        Answer::Silent => "it does not answer".into(),
-        Answer::Garbage(error) => error.to_string(),
-    }
 }
 
 pub(super) fn as_version<S: Serializer>(version: &u16, to: S) -> Result<S::Ok, S::Error> {
@@ -353,6 +376,9 @@ fn as_number<S: Serializer>(number: &u16, to: S) -> Result<S::Ok, S::Error> {
 fn as_groups<S: Serializer>(list: &[u16], to: S) -> Result<S::Ok, S::Error> {
     to.collect_seq(list.iter().map(|group| codes::group_name(*group)))
 }
+
+/// A suite, and a group, that no server can accept: a value that is never assigned (RFC 8701).
+const NEVER: u16 = 0x6a6a;
 
 /// How many suites are offered at a time to a server that cannot read them all: common clients offer fewer than 64.
 const CHUNK: usize = 56;

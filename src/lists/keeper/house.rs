@@ -74,12 +74,12 @@ impl House {
     }
 
     /// The points that peers have shown.
-    pub(super) fn points(&self) -> BTreeSet<Point> {
+    pub(super) fn points(&self) -> Vec<(Point, Option<i64>)> {
         memory::points(&self.folder)
     }
 
     /// Remembers them.
-    pub(super) fn keep_points(&self, points: &BTreeSet<Point>) {
+    pub(super) fn keep_points(&self, points: Vec<(Point, i64)>) {
         if let Err(error) = memory::keep_points(&self.folder, points) {
             tracing::warn!(%error, "distribution points of lists of revoked certificates cannot be written");
         }

@@ -21,7 +21,7 @@ use crate::lists::targets::Target;
 use crate::lists::trouble::Trouble;
 use crate::lists::url::Url;
 use crate::tls::certificate::x509::rfc3339;
-use crate::tls::trust::lists::seen::Seen;
+use crate::tls::trust::lists::seen::{self, Seen};
 
 /// What is given to the keeper at its start.
 pub(super) struct Tools {
@@ -44,7 +44,7 @@ type Ended = (Arc<Url>, Result<Brought, Trouble>);
 /// Runs until the sender of `stopped` is dropped.
 pub(super) async fn run(tools: Tools, mut plans: mpsc::UnboundedReceiver<Plan>, mut stopped: oneshot::Receiver<()>) {
     let seen = Arc::clone(&tools.seen);
-    let mut rounds = Rounds { tools, settings: None, house: None, trouble: None, all: BTreeMap::new() };
+    let mut rounds = Rounds { tools, settings: None, house: None, trouble: None, all: BTreeMap::new(), points_kept: 0 };
     let mut running: JoinSet<Ended> = JoinSet::new();
     loop {
         rounds.begin(&mut running);
@@ -77,6 +77,8 @@ struct Rounds {
     /// Why nothing is fetched. It is logged once.
     trouble: Option<String>,
     all: BTreeMap<Arc<Url>, One>,
+    /// When the points were written.
+    points_kept: i64,
 }
 
 impl Rounds {
@@ -99,9 +101,7 @@ impl Rounds {
 
     /// A peer has shown something new.
     fn shown(&mut self) {
-        if let Some(house) = &self.house {
-            house.keep_points(&self.tools.seen.all());
-        }
+        self.keep_points();
         self.settle();
     }
 
@@ -122,17 +122,30 @@ impl Rounds {
         if self.house.is_none() {
             match House::open(state) {
                 Ok(house) => {
-                    self.tools.seen.note(house.points().into_iter().collect());
-                    // Peers may have shown others while the folder was locked.
-                    house.keep_points(&self.tools.seen.all());
+                    let now = self.tools.clock.now();
+                    let points = house.points().into_iter().map(|(point, shown)| (point, shown.unwrap_or(now)));
+                    self.tools.seen.remember(points.collect(), now);
                     (self.house, self.trouble) = (Some(house), None);
+                    // Peers may have shown others while the folder was locked.
+                    self.keep_points();
                 }
                 Err(reason) => self.report(reason),
             }
         }
+        if self.tools.clock.now().saturating_sub(self.points_kept) >= DAY {
+            self.keep_points();
+        }
         let (targets, troubles) = targets::of(&settings, &self.tools.seen.all());
         self.adopt(targets, troubles.is_empty());
         self.show();
+    }
+
+    /// Writes the points, with the times at which they were shown.
+    fn keep_points(&mut self) {
+        if let Some(house) = &self.house {
+            house.keep_points(self.tools.seen.shown());
+            self.points_kept = self.tools.clock.now();
+        }
     }
 
     fn report(&mut self, reason: String) {
@@ -245,20 +258,24 @@ impl Rounds {
         }
     }
 
-    /// A point that a peer has shown, and that never had a list, is looked for no longer than a week. It is taken note of again
-    /// when it is shown again.
+    /// A point that a peer has shown, and from which no list has come for a week that was not out of date, is looked for no
+    /// longer. It is taken note of again when it is shown again.
     fn forget_dead(&mut self, url: &Arc<Url>, now: i64) {
-        let dead = self.all.get(url).filter(|one| {
-            let since = one.memory.failing_since;
-            one.kept.is_none() && since.is_some_and(|since| now.saturating_sub(since) > WEEK)
-        });
-        let Some(point) = dead.and_then(|one| one.target.shown.clone()) else { return };
-        tracing::info!(%url, "no list of revoked certificates has come from a distribution point for a week: it is forgotten");
+        let for_a_week = |since: i64| now.saturating_sub(since) > WEEK;
+        let Some(one) = self.all.get(url) else { return };
+        let Some(point) = one.target.shown.clone() else { return };
+        let is_dead = match &one.kept {
+            None => one.memory.failing_since.is_some_and(for_a_week),
+            // Where peers still show it, the old list may still be what they are judged by (`crl_expired`).
+            Some(kept) => for_a_week(kept.next_update) && self.tools.seen.last(&point).is_none_or(for_a_week),
+        };
+        if !is_dead {
+            return;
+        }
+        tracing::info!(%url, "no current list of revoked certificates has come from a distribution point for a week: it is forgotten");
         self.tools.seen.forget(&point);
         self.all.remove(url);
-        if let Some(house) = &self.house {
-            house.keep_points(&self.tools.seen.all());
-        }
+        self.keep_points();
     }
 
     /// How long nothing is to be done.
@@ -317,4 +334,11 @@ const AGAIN: Duration = Duration::from_secs(2);
 /// The clock may jump: nobody sleeps longer than this without looking at it.
 const LONGEST: Duration = Duration::from_secs(60);
 
-const WEEK: i64 = 7 * 86_400;
+const DAY: i64 = 86_400;
+const WEEK: i64 = 7 * DAY;
+
+/// As many as a start can wait for.
+const _: () = assert!(seen::MOST <= crate::lists::settings::MOST);
+
+#[cfg(test)]
+mod tests;

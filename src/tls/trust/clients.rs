@@ -144,9 +144,9 @@ impl Session {
         if !verified.as_ref().err().is_none_or(is_unknown) {
             return;
         }
-        let points = points::of(leaf);
-        if !seen.know(&points) && (verified.is_ok() || self.auth.trusted.is_chained(leaf, others, now)) {
-            seen.note(points);
+        let (points, at) = (points::of(leaf), seconds(now));
+        if !seen.know(&points, at) && (verified.is_ok() || self.auth.trusted.is_chained(leaf, others, now)) {
+            seen.note(points, at);
         }
     }
 
@@ -193,13 +193,18 @@ impl Session {
             return Err(CertificateError::ApplicationVerificationFailure.into());
         }
         // One that has ended already does not matter, since the verdict is good without it.
-        let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+        let now = seconds(now);
         let others = others.iter().filter_map(|other| Identity::of(other)).map(|other| other.not_after);
         let others = others.filter(|end| *end >= now);
         let good_until = others.chain([identity.not_after, self.auth.trusted.lists_good_until()]).min();
         self.good_until.store(good_until.unwrap_or(i64::MAX), Ordering::Relaxed);
         Ok(ClientCertVerified::assertion())
     }
+}
+
+/// Since 1970.
+fn seconds(time: UnixTime) -> i64 {
+    i64::try_from(time.as_secs()).unwrap_or(i64::MAX)
 }
 
 impl ClientCertVerifier for Session {

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::{Scene, kept};
+use super::{REVOKED, Scene, kept};
 use crate::support::check::check;
 use crate::support::clients_pki::ClientCa;
 use crate::support::list_server::Answer;
@@ -58,6 +58,58 @@ fn check_fetches_and_proves_where_it_is_asked_to() {
         let (code, shown) = fetched();
         assert!(code == Some(1) && shown.contains(words) && shown.contains(&scene.lists.url("ca.crl")), "{shown}");
     }
+}
+
+#[test]
+fn check_fetches_and_proves_the_lists_of_backends_cas() {
+    let scene = Scene::new();
+    let ca = ClientCa::new(scene.pki.folder(), "server-ca");
+    ca.certify(|params| {
+        let uris = vec![scene.lists.url("by-point.crl")];
+        params.crl_distribution_points = vec![rcgen::CrlDistributionPoint { uris }];
+    });
+    let url = scene.lists.url("by-url.crl");
+    let of_checks = scene.lists.url("of-checks.crl");
+    let lists =
+        [("by-url.crl", &url), ("of-checks.crl", &of_checks), ("by-point.crl", &scene.lists.url("by-point.crl"))];
+    let names = "ca = \"server-ca.pem\"\nserver_name = \"server.test\"";
+    let config = format!(
+        "{}[backend.plain.tls]\n{names}\ncrl = [\"{url}\", \"distribution_points\"]\n\
+         [backend.plain.health]\ntype = \"tls\"\n{names}\ncrl = \"{of_checks}\"\n",
+        scene.by_url()
+    );
+    let good = ca.numbered_list(1, &[REVOKED], 30);
+    lists.iter().for_each(|(name, _)| scene.lists.list(name, &good));
+    let report = check(scene.pki.folder(), &config);
+    assert!(report.ok, "{:?}", report.errors);
+    let fetched = || {
+        let config = scene.pki.folder().join("tlsgate.toml");
+        let output = tool::run(PROGRAM, &["check", "--fetch", "-c", config.to_str().unwrap()], b"");
+        (output.status.code(), tool::shown(&output))
+    };
+    let (code, shown) = fetched();
+    assert_eq!(code, Some(0), "{shown}");
+    let asked = scene.lists.requests();
+    for (name, _) in lists {
+        assert_eq!(asked.iter().filter(|head| head.contains(&format!("/{name} "))).count(), 1, "{name}: {asked:?}");
+    }
+    // Each by itself; the list of the clients' CA is good, and is none of the backend's.
+    let of_clients = scene.ca.numbered_list(5, &[], 30);
+    for (name, url) in lists {
+        for (answer, words) in [
+            (Answer::Body(of_clients.clone().into_bytes()), "was not signed by any of the CAs"),
+            (Answer::Status(404, String::new()), "status 404"),
+        ] {
+            scene.lists.set(name, answer);
+            let (code, shown) = fetched();
+            assert_eq!(code, Some(1), "{name}: {shown}");
+            let errors: Vec<&str> = shown.lines().filter(|line| line.contains(": error: ")).collect();
+            let [error] = errors[..] else { panic!("{name}: {shown}") };
+            assert!(error.contains(words) && error.contains(url.as_str()), "{name}: {error}");
+        }
+        scene.lists.list(name, &good);
+    }
+    assert_eq!(fetched().0, Some(0));
 }
 
 #[test]

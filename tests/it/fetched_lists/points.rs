@@ -4,6 +4,7 @@ use std::fs;
 
 use super::{REVOKED, Scene};
 use crate::support::clients_pki::{ClientCa, Kind};
+use crate::support::http::Door;
 use crate::support::procfs::eventually;
 
 #[test]
@@ -20,6 +21,8 @@ fn the_point_in_a_clients_certificate_is_learnt_and_remembered() {
     assert!(!scene.accepts(&proxy, &revoked));
     proxy.record(|record| record["outcome"] == "client_certificate_revoked");
     assert_eq!(scene.only()["found"], "peer_certificate");
+    let metrics = Door::Unix(scene.pki.folder().join("admin.sock")).get("/metrics").body;
+    assert!(metrics.contains("\ntlsgate_crl_learnt_points 1\n"), "{metrics}");
     proxy.signal("TERM");
     assert!(proxy.wait().success());
     let proxy = scene.start(&config);

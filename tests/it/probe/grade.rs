@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use serde_json::Value;
@@ -205,8 +206,157 @@ fn every_form_has_every_guideline_and_text_fits_a_terminal() {
     assert!(text.out.lines().all(|line| line.chars().count() <= 100), "{}", text.out);
 }
 
+/// One handshake message's record from the start of a connection.
+fn record(stream: &mut TcpStream) -> std::io::Result<Vec<u8>> {
+    let mut record = vec![0; 5];
+    stream.read_exact(&mut record)?;
+    record.resize(5 + usize::from(u16::from_be_bytes([record[3], record[4]])), 0);
+    stream.read_exact(&mut record[5..])?;
+    Ok(record)
+}
+
+/// Copies both ways until one side ends.
+fn relay(mut client: TcpStream, mut server: TcpStream) -> std::io::Result<()> {
+    let (mut from_client, mut to_server) = (client.try_clone()?, server.try_clone()?);
+    thread::spawn(move || {
+        let _ = std::io::copy(&mut from_client, &mut to_server);
+        to_server.shutdown(Shutdown::Write)
+    });
+    std::io::copy(&mut server, &mut client).map(drop)
+}
+
+/// In front of a server: ends a connection with that instead of the alert that refuses its ClientHello.
+fn without_alerts(to: SocketAddr, end: impl Fn(TcpStream) + Send + Sync + 'static) -> Backend {
+    Backend::start(move |mut client| {
+        let hello = record(&mut client)?;
+        let mut server = TcpStream::connect(to)?;
+        server.write_all(&hello)?;
+        let answer = record(&mut server)?;
+        if answer[0] == ALERT {
+            end(client);
+            return Ok(());
+        }
+        client.write_all(&answer)?;
+        relay(client, server)
+    })
+}
+
+const ALERT: u8 = 21;
+
 #[test]
-fn a_server_that_resets_instead_of_refusing_may_have_more_than_was_seen() {
+fn a_server_that_always_resets_or_closes_instead_of_refusing_is_graded() {
+    let pki = Pki::new();
+    let rsa = pair(&pki, "rsa", Key::Rsa2048);
+    let suites = "ECDHE-RSA-AES128-GCM-SHA256:ECDHE-RSA-AES256-GCM-SHA384";
+    let server = nginx(
+        "http",
+        &format!(
+            "server {{ listen LISTEN ssl; ssl_certificate {}; ssl_certificate_key {}; ssl_protocols TLSv1.2 TLSv1.3;
+             ssl_ciphers {suites}; ssl_ecdh_curve X25519:prime256v1; }}",
+            rsa.certificate.display(),
+            rsa.key.display(),
+        ),
+    );
+    let (_, plain) = graded(server.address);
+    meets(&plain, &["Mozilla intermediate 6.0"]);
+    for (front, how) in [
+        (without_alerts(server.address, client::reset), "it resets the connection"),
+        (without_alerts(server.address, drop), "it closes the connection"),
+    ] {
+        let (code, report) = graded(front.address);
+        assert_eq!((code, &report["good"]), (0, &Value::Bool(true)), "{report:#}");
+        // The same is found, and the same is said of it.
+        for (before, now) in
+            plain["guidelines"].as_array().unwrap().iter().zip(report["guidelines"].as_array().unwrap())
+        {
+            assert_eq!((&before["name"], &before["breaches"]), (&now["name"], &now["breaches"]));
+        }
+        for version in ["TLSv1.3", "TLSv1.2"] {
+            let of = |report: &Value| {
+                let all = report["found"]["versions"].as_array().unwrap();
+                all.iter().find(|one| one["version"] == version).unwrap().clone()
+            };
+            let (before, now) = (of(&plain), of(&report));
+            assert_eq!((&before["suites"], &before["groups"]), (&now["suites"], &now["groups"]), "{version}");
+            assert_eq!(
+                (&before["refuses_without_alert"], &now["incomplete"]),
+                (&Value::Null, &Value::Null),
+                "{version}"
+            );
+            assert_eq!(now["refuses_without_alert"], how, "{version}");
+            let note = format!("{version}: asked for what no server accepts, {how}: this counts as its way to refuse");
+            assert!(report["found"]["notes"].to_string().contains(&note), "{report:#}");
+        }
+        let text = probe(front.address, &["--grade"]);
+        assert_eq!(text.code, 0, "{text:?}");
+        assert!(text.out.contains("note: TLSv1.2: asked for what no server accepts"), "{text:?}");
+    }
+}
+
+#[test]
+fn a_server_that_resets_from_some_time_on_may_have_more_than_was_seen() {
+    let pki = Pki::new();
+    let rsa = pair(&pki, "rsa", Key::Rsa2048);
+    let (certificate, key) = (rsa.certificate.to_str().unwrap(), rsa.key.to_str().unwrap());
+    let server = openssl(&["-cert", certificate, "-key", key]);
+    let to = server.address;
+    // As one that blocks clients whose handshakes fail, and who come again.
+    let blocks = AtomicBool::new(false);
+    let front = Backend::start(move |mut client| {
+        let hello = record(&mut client)?;
+        let mut server = TcpStream::connect(to)?;
+        server.write_all(&hello)?;
+        let answer = record(&mut server)?;
+        if answer[0] == ALERT {
+            blocks.store(true, Ordering::SeqCst);
+        }
+        if blocks.load(Ordering::SeqCst) {
+            client::reset(client);
+            return Ok(());
+        }
+        client.write_all(&answer)?;
+        relay(client, server)
+    });
+    let (code, report) = graded(front.address);
+    assert_eq!((code, &report["good"]), (1, &Value::Bool(false)), "{report:#}");
+    let why = "TLSv1.3: the list of suites may be incomplete: asked for the rest, it resets the connection, twice";
+    assert!(breaches(&report, "Mozilla intermediate 6.0").contains(&why.to_owned()), "{report:#}");
+}
+
+#[test]
+fn a_middlebox_that_resets_a_long_hello_and_some_suites_hides_what_it_resets() {
+    let pki = Pki::new();
+    let rsa = pair(&pki, "rsa", Key::Rsa2048);
+    let (certificate, key) = (rsa.certificate.to_str().unwrap(), rsa.key.to_str().unwrap());
+    let suites = "ECDHE-RSA-AES128-GCM-SHA256:AES128-SHA";
+    let server = openssl(&["-cert", certificate, "-key", key, "-tls1_2", "-cipher", suites, "-groups", "P-256"]);
+    let to = server.address;
+    // Every hello that has the weak suite, whatever else it has.
+    let front = Backend::start(move |mut client| {
+        let hello = record(&mut client)?;
+        if offered(&hello[5..]).contains(&[0, 0x2f]) {
+            client::reset(client);
+            return Ok(());
+        }
+        let mut server = TcpStream::connect(to)?;
+        server.write_all(&hello)?;
+        relay(client, server)
+    });
+    let (code, report) = graded(front.address);
+    assert_eq!((code, &report["good"]), (1, &Value::Bool(false)), "{report:#}");
+    let why = "TLSv1.2: the list of suites may be incomplete: asked for the rest, it resets the connection, twice";
+    assert!(breaches(&report, "Mozilla intermediate 5.8").contains(&why.to_owned()), "{report:#}");
+}
+
+/// The suites in a ClientHello.
+fn offered(hello: &[u8]) -> Vec<[u8; 2]> {
+    let session = usize::from(hello[38]);
+    let length = usize::from(u16::from_be_bytes([hello[39 + session], hello[40 + session]]));
+    hello[41 + session..][..length].chunks(2).map(|one| [one[0], one[1]]).collect()
+}
+
+#[test]
+fn a_server_that_resets_some_hellos_instead_of_refusing_may_have_more_than_was_seen() {
     let pki = Pki::new();
     let rsa = pair(&pki, "rsa", Key::Rsa2048);
     let (certificate, key) = (rsa.certificate.to_str().unwrap(), rsa.key.to_str().unwrap());
@@ -215,26 +365,15 @@ fn a_server_that_resets_instead_of_refusing_may_have_more_than_was_seen() {
     let to = server.address;
     // Hides the second suite: a hello that still offers it, but no longer the first, is answered with a reset.
     let front = Backend::start(move |mut client| {
-        let mut header = [0; 5];
-        client.read_exact(&mut header)?;
-        let mut hello = vec![0; usize::from(u16::from_be_bytes([header[3], header[4]]))];
-        client.read_exact(&mut hello)?;
-        let session = usize::from(hello[38]);
-        let length = usize::from(u16::from_be_bytes([hello[39 + session], hello[40 + session]]));
-        let offered = &hello[41 + session..][..length];
-        let has = |suite: [u8; 2]| offered.chunks(2).any(|one| one == suite);
-        if has([0, 0x2f]) && !has([0xc0, 0x2f]) {
+        let hello = record(&mut client)?;
+        let all = offered(&hello[5..]);
+        if all.contains(&[0, 0x2f]) && !all.contains(&[0xc0, 0x2f]) {
             client::reset(client);
             return Ok(());
         }
         let mut server = TcpStream::connect(to)?;
-        server.write_all(&[&header[..], &hello].concat())?;
-        let (mut from_client, mut to_server) = (client.try_clone()?, server.try_clone()?);
-        thread::spawn(move || {
-            let _ = std::io::copy(&mut from_client, &mut to_server);
-            to_server.shutdown(Shutdown::Write)
-        });
-        std::io::copy(&mut server, &mut client).map(drop)
+        server.write_all(&hello)?;
+        relay(client, server)
     });
     let (code, report) = graded(front.address);
     assert_eq!((code, &report["good"]), (1, &Value::Bool(false)), "{report:#}");

@@ -28,7 +28,7 @@ fn all_arrive(address: SocketAddr, more: &[&str]) {
     let found = path(address, &[&["--format", "json"], more].concat());
     let report = found.json();
     assert_eq!((found.code, &report["conclusions"]), (0, &Value::Array(Vec::new())), "{found:?}");
-    assert_eq!(report["trials"].as_array().unwrap().len(), 47, "{report}");
+    assert_eq!(report["trials"].as_array().unwrap().len(), 51, "{report}");
 }
 
 /// The trials that die, by content, delivery and length.
@@ -39,6 +39,11 @@ fn dead(report: &Value) -> Vec<(String, String, u64)> {
         .filter(|trial| !text(trial, "fate").starts_with("answered"))
         .map(|trial| (text(trial, "content"), text(trial, "delivery"), trial["bytes"].as_u64().unwrap()))
         .collect()
+}
+
+/// How the dead ones with that content were delivered.
+fn of<'d>(dead: &'d [(String, String, u64)], content: &str) -> Vec<&'d str> {
+    dead.iter().filter(|(of, ..)| of == content).map(|(_, delivery, _)| delivery.as_str()).collect()
 }
 
 #[test]
@@ -86,9 +91,14 @@ fn the_hellos_that_a_middlebox_drops_are_named_and_no_others() {
         let report = through(Passes::OneSegment, Ends::WithReset);
         only(&report, "cut into TCP segments", "expects the whole ClientHello in the first segment");
         let found = dead(&report);
-        assert_eq!(found.len(), 4 * 6 + 3, "{found:?}");
-        let cut = ["first_byte", "record_header", "message_header", "server_name", "key_share", "last_byte", "pieces"];
+        assert_eq!(found.len(), 4 * 6 + 3 + 2, "{found:?}");
+        let cut =
+            ["first_byte", "record_header", "message_header", "server_name", "key_share", "last_byte", "mtu", "pieces"];
         assert!(found.iter().all(|(_, delivery, _)| cut.contains(&delivery.as_str())), "{found:?}");
+        // A browser's hello is longer than a segment, so it is cut without anybody's doing.
+        let of_chromium: Vec<&str> = of(&found, "chromium");
+        assert_eq!(of_chromium, ["server_name", "mtu"], "{found:?}");
+        only(&report, "cut after 1400 bytes as Chromium sends it", "");
     };
     let names = || {
         let report = through(Passes::FirstBytes(100), Ends::WithReset);
@@ -99,7 +109,8 @@ fn the_hellos_that_a_middlebox_drops_are_named_and_no_others() {
     let records = || {
         let report = through(Passes::OneRecord, Ends::WithReset);
         only(&report, "in several records", "in one record");
-        assert_eq!(dead(&report).len(), 4 * 3);
+        assert_eq!(dead(&report).len(), 4 * 3 + 1);
+        assert_eq!(of(&dead(&report), "chromium"), ["two_records"]);
     };
     let sizes = || {
         let report = through(Passes::AtMost(2000), Ends::WithReset);
@@ -113,9 +124,14 @@ fn the_hellos_that_a_middlebox_drops_are_named_and_no_others() {
         assert!(found[0].contains("with GREASE") && found[1].contains("X25519MLKEM768"), "{found:?}");
         assert!(dead(&report).iter().all(|(content, ..)| content != "plain"), "{report:#}");
     };
+    let together = || {
+        let report = through(Passes::NotBoth([0x8a8a, 0x11ec]), Ends::WithReset);
+        only(&report, "as Chromium sends it", "GREASE and a post-quantum key share together");
+        assert_eq!(of(&dead(&report), "chromium").len(), 4, "{report:#}");
+    };
     // Each takes some seconds, in which it waits. The scope fails if one of them does.
     thread::scope(|scope| {
-        let all: [&(dyn Fn() + Sync); 5] = [&segments, &names, &records, &sizes, &groups];
+        let all: [&(dyn Fn() + Sync); 6] = [&segments, &names, &records, &sizes, &groups, &together];
         for one in all {
             scope.spawn(one);
         }
@@ -139,6 +155,10 @@ fn every_form_names_what_dies_and_text_fits_a_terminal() {
     }
     assert!(text.out.lines().all(|line| line.chars().count() <= 100), "{}", text.out);
     assert!(markdown.out.contains("| whole | arrives | arrives | arrives | arrives |"), "{}", markdown.out);
+    for found in [&text, &markdown] {
+        let line = found.out.lines().find(|line| line.contains("cut after 1400 bytes, as Chromium")).unwrap();
+        assert!(line.contains("RESET (1"), "{line}");
+    }
 }
 
 #[test]

@@ -24,6 +24,8 @@ pub(super) const LOCALHOST: &str = "localhost";
 pub(super) struct Seen {
     /// The client of `explain` that it is a later version of, if not the same.
     pub(super) client: &'static str,
+    /// The program's name and version, in its own words.
+    pub(super) program: String,
     pub(super) hello: Vec<u8>,
     pub(super) version: Option<String>,
     /// The IANA name, or a part of it.
@@ -50,6 +52,7 @@ fn openssl(server: SocketAddr, ca: &str) -> Seen {
     let kinds = ["ecdsa_secp256r1_sha256", "ed25519", "rsa_pss_rsae_sha256", "rsa_pkcs1_sha256"];
     Seen {
         client: "openssl3",
+        program: introduced("openssl", "version"),
         hello: recorder.recording(0).hello,
         version: Some(session.version.to_owned()),
         suite: codes::suite(session.cipher).map(|suite| codes::suite_name(suite).into_owned()),
@@ -77,6 +80,7 @@ fn gnutls(server: SocketAddr, ca: &str) -> Seen {
     let cipher = names.iter().find(|name| name.starts_with("AES-") || name.starts_with("CHACHA20"));
     Seen {
         client: "gnutls",
+        program: introduced("gnutls-cli", "--version"),
         hello: recorder.recording(0).hello,
         version: version.map(|version| format!("TLSv{version}")),
         suite: cipher.map(|cipher| cipher.replace('-', "_")),
@@ -108,6 +112,7 @@ fn curl(server: SocketAddr, ca: &str) -> Seen {
     };
     Seen {
         client: "curl",
+        program: introduced("curl", "--version"),
         hello: recorder.recording(0).hello,
         version: Some(format!("TLSv1.{}", names[0])),
         suite: codes::suite(names[1]).map(|suite| codes::suite_name(suite).into_owned()),
@@ -128,6 +133,7 @@ fn java(server: SocketAddr, ca: &str) -> Seen {
     let ["served", version, suite, hash] = words[..] else { panic!("{}", tool::shown(&output)) };
     Seen {
         client: "java17",
+        program: introduced("java", "--version"),
         hello: recorder.recording(0).hello,
         version: Some(version.to_owned()),
         suite: Some(suite.to_owned()),
@@ -154,6 +160,7 @@ pub(super) fn chromium(server: SocketAddr) -> Seen {
     let scheme = details["serverSignatureAlgorithm"].as_u64().and_then(|code| u16::try_from(code).ok());
     Seen {
         client: "chrome",
+        program: introduced("chromium", "--version"),
         hello: recorder.recording(0).hello,
         version: Some(text("protocol").replace("TLS ", "TLSv")),
         suite: Some(text("cipher")),
@@ -161,6 +168,12 @@ pub(super) fn chromium(server: SocketAddr) -> Seen {
         scheme: scheme.map(|scheme| codes::scheme_name(scheme).into_owned()),
         certificate: sha256(&leaf),
     }
+}
+
+/// The first line of what a program says of itself.
+fn introduced(name: &str, argument: &str) -> String {
+    let output = tool::run(name, &[argument], b"");
+    String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or_default().to_owned()
 }
 
 fn in_pem(output: &[u8], text: &str) -> String {

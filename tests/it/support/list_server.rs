@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::io::{Read, Result, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
 
 use super::backend::Backend;
 
@@ -18,6 +20,8 @@ pub(crate) enum Answer {
     Nothing,
     /// The head, and then no body.
     Stall,
+    /// The head, and then a body of which a byte comes now and then.
+    Trickle,
     /// A body without an end.
     Endless,
 }
@@ -106,6 +110,13 @@ fn serve(mut stream: TcpStream, state: &Mutex<State>) -> Result<()> {
             stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n0")?;
             // Until the other side gives up.
             stream.read(&mut [0]).map(drop)
+        }
+        Answer::Trickle => {
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")?;
+            loop {
+                thread::sleep(Duration::from_millis(50));
+                stream.write_all(b"-")?;
+            }
         }
         Answer::Endless => {
             stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")?;

@@ -25,6 +25,8 @@ pub(crate) enum Passes {
     AtMost(usize),
     /// Those with no group but these.
     Groups(&'static [u16]),
+    /// Those that do not have both of these groups.
+    NotBoth([u16; 2]),
 }
 
 /// What it does with the others.
@@ -57,6 +59,7 @@ pub(crate) fn before(server: SocketAddr, passes: Passes, ends: Ends) -> Backend 
             Passes::OneRecord => one_record,
             Passes::AtMost(most) => bytes.len() <= most,
             Passes::Groups(known) => draft.offers().groups.unwrap().iter().all(|group| known.contains(group)),
+            Passes::NotBoth(two) => !two.iter().all(|group| draft.offers().groups.unwrap().contains(group)),
         };
         match (passes, ends) {
             (true, _) => pass(client, server, &bytes),

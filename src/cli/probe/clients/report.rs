@@ -3,10 +3,13 @@
 use serde::Serialize;
 
 use crate::cli::probe::certificate::Facts;
+use crate::cli::probe::stamp::Stamp;
 
 /// What a server gives to each client.
 #[derive(Debug, Serialize)]
 pub(in crate::cli::probe) struct Report {
+    #[serde(flatten)]
+    pub(in crate::cli::probe) stamp: Stamp,
     pub(in crate::cli::probe) target: String,
     pub(in crate::cli::probe) server_name: Option<String>,
     pub(in crate::cli::probe) clients: Vec<Given>,

@@ -8,7 +8,7 @@ use crate::cli::probe::show;
 use crate::cli::probe::table::{Table, escaped, wrapped};
 
 pub(in crate::cli::probe) fn text(report: &Report) -> String {
-    let mut text = head(report) + "\n\n" + &table(report).text();
+    let mut text = format!("{}\n{}\n\n{}", head(report), report.stamp.shown(), table(report).text());
     for (number, note) in notes(report).into_iter().enumerate() {
         let _ = writeln!(text, "{}{note}", if number == 0 { "\n" } else { "" });
     }
@@ -19,7 +19,8 @@ pub(in crate::cli::probe) fn text(report: &Report) -> String {
 }
 
 pub(in crate::cli::probe) fn markdown(report: &Report) -> String {
-    let mut text = format!("## {}\n\n{}\n", escaped(&head(report)), table(report).markdown());
+    let (head, stamp) = (escaped(&head(report)), report.stamp.shown());
+    let mut text = format!("## {head}\n\n{stamp}\n\n{}\n", table(report).markdown());
     for note in notes(report) {
         let _ = writeln!(text, "- {}", escaped(&note));
     }

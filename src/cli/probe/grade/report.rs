@@ -3,9 +3,12 @@
 use serde::Serialize;
 
 use crate::cli::probe::findings::Findings;
+use crate::cli::probe::stamp::Stamp;
 
 #[derive(Debug, Serialize)]
 pub(in crate::cli::probe) struct Report {
+    #[serde(flatten)]
+    pub(in crate::cli::probe) stamp: Stamp,
     /// Whether it meets Mozilla's modern or intermediate guideline, no certificate has a defect, and no signature is wrong.
     pub(in crate::cli::probe) good: bool,
     pub(in crate::cli::probe) guidelines: Vec<Graded>,

@@ -7,7 +7,7 @@ use crate::cli::probe::show;
 use crate::cli::probe::table::{Table, escaped, wrapped};
 
 pub(in crate::cli::probe) fn text(report: &Report) -> String {
-    let mut text = format!("{}\n\n{}", head(report), table(report).text());
+    let mut text = format!("{}\n{}\n\n{}", head(report), report.stamp.shown(), table(report).text());
     let item = |text: &mut String, what: &str| {
         let words: Vec<&str> = what.split(' ').collect();
         // Writing to a String cannot fail.
@@ -30,7 +30,8 @@ pub(in crate::cli::probe) fn text(report: &Report) -> String {
 }
 
 pub(in crate::cli::probe) fn markdown(report: &Report) -> String {
-    let mut text = format!("## {}\n\n{}", escaped(&head(report)), table(report).markdown());
+    let (head, stamp) = (escaped(&head(report)), report.stamp.shown());
+    let mut text = format!("## {head}\n\n{stamp}\n\n{}", table(report).markdown());
     let item = |text: &mut String, what: &str| {
         let _ = writeln!(text, "- {}", escaped(what));
     };

@@ -8,9 +8,12 @@ pub(super) fn conclude(control: &Tried, all: &[Tried]) -> Vec<Conclusion> {
     conclusions.extend(of_sizes(control, all));
     conclusions.extend(of_segments(control, all));
     conclusions.extend(of_records(control, all));
-    for (content, why) in [(Content::Grease, UNKNOWN), (Content::PostQuantum, POST_QUANTUM)] {
-        conclusions.extend(of_content(control, all, content, why));
-    }
+    let parts = [(Content::Grease, UNKNOWN), (Content::PostQuantum, POST_QUANTUM)]
+        .map(|(content, why)| of_content(control, all, content, why));
+    // Where one part of what Chromium sends dies alone, that is the reason.
+    let together = parts.iter().all(Option::is_none);
+    conclusions.extend(parts.into_iter().flatten());
+    conclusions.extend(together.then(|| of_content(control, all, Content::Chromium, TOGETHER)).flatten());
     conclusions
 }
 
@@ -18,6 +21,8 @@ pub(super) fn conclude(control: &Tried, all: &[Tried]) -> Vec<Conclusion> {
 fn is_well(control: &Tried, one: &Tried) -> bool {
     match (&control.fate, &one.fate) {
         (Fate::Alert(before), Fate::Alert(now)) => before == now,
+        // A server that speaks neither of a browser's protocols has read the whole hello.
+        (_, Fate::Alert(NO_APPLICATION_PROTOCOL)) => one.content == Content::Chromium,
         (_, fate) => matches!(fate, Fate::Answered(_)),
     }
 }
@@ -52,6 +57,7 @@ fn of_sizes(control: &Tried, all: &[Tried]) -> Option<Conclusion> {
 fn of_segments(control: &Tried, all: &[Tried]) -> Option<Conclusion> {
     let dead = dead_by_cut(control, all, Delivery::is_segments);
     let first = *dead.first()?;
+    // The name in Chromium's hello comes after 1400 bytes.
     let before_name =
         |one: &&Tried| !matches!(one.delivery, Delivery::KeyShare | Delivery::LastByte | Delivery::Pieces);
     let what = match dead.iter().all(before_name) {
@@ -78,7 +84,8 @@ fn dead_by_cut<'a>(control: &Tried, all: &'a [Tried], of: impl Fn(Delivery) -> b
 }
 
 fn of_content(control: &Tried, all: &[Tried], content: Content, why: &str) -> Option<Conclusion> {
-    let special = all.iter().filter(|one| one.content == content);
+    // A cut one may die of the cut.
+    let special = all.iter().filter(|one| one.content == content && one.delivery == Delivery::Whole);
     // A plain one of the same length arrives, so the length is not the reason.
     let plain = |size| whole(all, Content::Plain, size).is_some_and(|whole| is_well(control, whole));
     let dead: Vec<&Tried> = special.filter(|one| !is_well(control, one) && plain(one.size)).collect();
@@ -91,11 +98,15 @@ fn of_content(control: &Tried, all: &[Tried], content: Content, why: &str) -> Op
 /// The cuts that die, each with its lengths.
 fn listed(dead: &[&Tried]) -> String {
     let mut texts = Vec::new();
-    for delivery in Delivery::ALL {
-        let lengths: Vec<String> =
-            dead.iter().filter(|one| one.delivery == delivery).map(|one| one.bytes.to_string()).collect();
+    for (content, delivery) in [Content::Plain, Content::Chromium]
+        .into_iter()
+        .flat_map(|content| Delivery::ALL.into_iter().map(move |delivery| (content, delivery)))
+    {
+        let ours = dead.iter().filter(|one| (one.content, one.delivery) == (content, delivery));
+        let lengths: Vec<String> = ours.map(|one| one.bytes.to_string()).collect();
+        let what = if content == Content::Plain { String::new() } else { format!(" {}", content.shown()) };
         if !lengths.is_empty() {
-            texts.push(format!("{} ({} bytes)", delivery.shown(), lengths.join(", ")));
+            texts.push(format!("{}{what} ({} bytes)", delivery.shown(), lengths.join(", ")));
         }
     }
     texts.join("; ")
@@ -128,6 +139,8 @@ const UNKNOWN: &str =
     "a middlebox, or a server, that refuses values that it does not know (RFC 8701 exists to find it)";
 const POST_QUANTUM: &str =
     "a middlebox, or a server, that refuses groups that it does not know; an old firewall, for example";
+const TOGETHER: &str = "a middlebox, or a server, that does not stand GREASE and a post-quantum key share together, or another extension of Chromium";
+const NO_APPLICATION_PROTOCOL: u8 = 120;
 /// In milliseconds.
 const NOTICEABLE: u128 = 5;
 
@@ -154,6 +167,10 @@ mod tests {
                 all.push(one(content, Delivery::Whole, size, fate(content, Delivery::Whole, size)));
             }
         }
+        for delivery in [Delivery::Whole, Delivery::ServerName, Delivery::Mtu, Delivery::TwoRecords] {
+            let fate = fate(Content::Chromium, delivery, 1917);
+            all.push(Tried { bytes: 1917, ..one(Content::Chromium, delivery, SIZES[2], fate) });
+        }
         conclude(&control, &all)
     }
 
@@ -174,7 +191,14 @@ mod tests {
         assert_eq!(cut.len(), 1, "{cut:?}");
         assert!(cut[0].likely.contains("the whole ClientHello in the first segment"), "{cut:?}");
         assert!(cut[0].likely.contains("nearer than the server"), "{cut:?}");
-        let early = [Delivery::FirstByte, Delivery::RecordHeader, Delivery::MessageHeader, Delivery::ServerName];
+        let early = [
+            Delivery::FirstByte,
+            Delivery::RecordHeader,
+            Delivery::MessageHeader,
+            Delivery::ServerName,
+            // Chromium's name comes later.
+            Delivery::Mtu,
+        ];
         let name = concluded(|_, delivery, _| if early.contains(&delivery) { Fate::Silent } else { WELL });
         assert!(name.len() == 1 && name[0].likely.contains("looks for the server name"), "{name:?}");
         let records = concluded(|_, delivery, _| if delivery.is_records() { Fate::Alert(50) } else { WELL });
@@ -183,5 +207,36 @@ mod tests {
         assert!(grease.len() == 1 && grease[0].finding.contains("with GREASE"), "{grease:?}");
         let quantum = concluded(|content, _, _| if content == Content::PostQuantum { Fate::Silent } else { WELL });
         assert!(quantum.len() == 1 && quantum[0].finding.contains("X25519MLKEM768"), "{quantum:?}");
+        let either = concluded(|content, _, _| match content {
+            Content::PostQuantum | Content::Chromium => Fate::Silent,
+            _ => WELL,
+        });
+        assert_eq!(either, quantum, "the part is the reason");
+    }
+
+    #[test]
+    fn what_only_chromium_sends_is_named() {
+        let all = concluded(|content, _, _| if content == Content::Chromium { Fate::Silent } else { WELL });
+        assert!(all.len() == 1 && all[0].finding.contains("as Chromium sends it (of 1917 bytes)"), "{all:?}");
+        assert!(all[0].likely.contains("GREASE and a post-quantum key share together"), "{all:?}");
+        let cut = concluded(|content, delivery, _| match (content, delivery) {
+            (Content::Chromium, Delivery::ServerName | Delivery::Mtu) => Fate::Silent,
+            _ => WELL,
+        });
+        let expected = "ClientHellos cut into TCP segments: two segments, cut within the server name as Chromium sends it \
+                        (1917 bytes); two segments, cut after 1400 bytes as Chromium sends it (1917 bytes) die: silence";
+        assert!(cut.len() == 1 && cut[0].finding == expected, "{cut:?}");
+        let records = concluded(|content, delivery, _| match (content, delivery) {
+            (Content::Chromium, Delivery::TwoRecords) => Fate::Reset,
+            _ => WELL,
+        });
+        assert!(
+            records.len() == 1 && records[0].finding.contains("two records, cut in the middle as Chromium"),
+            "{records:?}"
+        );
+        let too_long = concluded(|_, _, size| if size > 1600 { Fate::Silent } else { WELL });
+        assert!(too_long.len() == 1 && too_long[0].finding.starts_with("whole ClientHellos"), "{too_long:?}");
+        let protocols = concluded(|content, _, _| if content == Content::Chromium { Fate::Alert(120) } else { WELL });
+        assert_eq!(protocols, [], "the server has read it");
     }
 }

@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
+use crate::cli::probe::stamp::Stamp;
 use crate::tls::wire::{alert, codes};
 
 #[derive(Debug, Serialize)]
 pub(in crate::cli::probe) struct Report {
+    #[serde(flatten)]
+    pub(in crate::cli::probe) stamp: Stamp,
     pub(in crate::cli::probe) target: String,
     pub(in crate::cli::probe) server_name: Option<String>,
     /// A small and plain ClientHello in one piece.
@@ -41,6 +44,8 @@ pub(in crate::cli::probe) enum Content {
     Grease,
     /// A post-quantum key share, of X25519MLKEM768.
     PostQuantum,
+    /// The recorded hello of the Chromium that `explain` knows: both of these, and all its extensions, in its own length.
+    Chromium,
 }
 
 /// How it is cut.
@@ -56,6 +61,8 @@ pub(in crate::cli::probe) enum Delivery {
     ServerName,
     KeyShare,
     LastByte,
+    /// After as many bytes as a TCP segment usually carries.
+    Mtu,
     /// One record, in pieces of 512 bytes.
     Pieces,
     /// Several records, in one piece.
@@ -131,12 +138,13 @@ impl Content {
             Self::Plain => "plain",
             Self::Grease => "with GREASE",
             Self::PostQuantum => "with a key share of X25519MLKEM768",
+            Self::Chromium => "as Chromium sends it",
         }
     }
 }
 
 impl Delivery {
-    pub(in crate::cli::probe) const ALL: [Self; 11] = [
+    pub(in crate::cli::probe) const ALL: [Self; 12] = [
         Self::Whole,
         Self::FirstByte,
         Self::RecordHeader,
@@ -144,6 +152,7 @@ impl Delivery {
         Self::ServerName,
         Self::KeyShare,
         Self::LastByte,
+        Self::Mtu,
         Self::Pieces,
         Self::HeaderRecord,
         Self::TwoRecords,
@@ -159,6 +168,7 @@ impl Delivery {
             Self::ServerName => "two segments, cut within the server name",
             Self::KeyShare => "two segments, cut within the key share",
             Self::LastByte => "two segments, cut before the last byte",
+            Self::Mtu => "two segments, cut after 1400 bytes",
             Self::Pieces => "segments of 512 bytes",
             Self::HeaderRecord => "two records, cut after the message's header",
             Self::TwoRecords => "two records, cut in the middle",

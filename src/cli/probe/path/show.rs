@@ -7,7 +7,8 @@ use crate::cli::probe::show;
 use crate::cli::probe::table::{Table, escaped, wrapped};
 
 pub(in crate::cli::probe) fn text(report: &Report) -> String {
-    let mut text = format!("{}\n\n{}\n\n{}\n", head(report), control(report), table(report).text());
+    let (head, stamp) = (head(report), report.stamp.shown());
+    let mut text = format!("{head}\n{stamp}\n\n{}\n\n{}\n", control(report), table(report).text());
     for conclusion in conclusions(report) {
         let words: Vec<&str> = conclusion.split(' ').collect();
         // Writing to a String cannot fail.
@@ -17,7 +18,8 @@ pub(in crate::cli::probe) fn text(report: &Report) -> String {
 }
 
 pub(in crate::cli::probe) fn markdown(report: &Report) -> String {
-    let mut text = format!("## {}\n\n{}\n\n{}\n", escaped(&head(report)), control(report), table(report).markdown());
+    let (head, stamp) = (escaped(&head(report)), report.stamp.shown());
+    let mut text = format!("## {head}\n\n{stamp}\n\n{}\n\n{}\n", control(report), table(report).markdown());
     for conclusion in conclusions(report) {
         let _ = writeln!(text, "- {}", escaped(&conclusion));
     }
@@ -44,9 +46,8 @@ fn conclusions(report: &Report) -> Vec<String> {
 fn table(report: &Report) -> Table {
     let mut table = Table::new(&["ClientHello", "0.5 KiB", "1.5 KiB", "4 KiB", "16 KiB"]);
     let plain = Delivery::ALL.map(|delivery| (Content::Plain, delivery));
-    for (content, delivery) in
-        plain.into_iter().chain([(Content::Grease, Delivery::Whole), (Content::PostQuantum, Delivery::Whole)])
-    {
+    let special = [Content::Grease, Content::PostQuantum].map(|content| (content, Delivery::Whole));
+    for (content, delivery) in plain.into_iter().chain(special) {
         let what = match content {
             Content::Plain => delivery.shown().to_owned(),
             special => format!("{}, {}", delivery.shown(), special.shown()),
@@ -59,6 +60,11 @@ fn table(report: &Report) -> Table {
         if fates.iter().any(|fate| fate != "-") {
             table.row(std::iter::once(what).chain(fates).collect());
         }
+    }
+    // These have a length of their own, which is in no column.
+    for one in report.trials.iter().filter(|one| one.content == Content::Chromium) {
+        let what = format!("{}, {}", one.delivery.shown(), one.content.shown());
+        table.row(vec![what, format!("{} ({} bytes)", one.fate.word(), one.bytes)]);
     }
     table
 }

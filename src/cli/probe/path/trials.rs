@@ -38,7 +38,8 @@ pub(super) fn all(name: Option<&str>) -> Option<Vec<Trial>> {
         for delivery in Delivery::ALL {
             // Without a name there is none to cut; and a single piece is not cut.
             let is_whole = delivery == Delivery::Pieces && size <= SEGMENT;
-            if !(is_whole || delivery == Delivery::ServerName && name.is_none()) {
+            let has_no_place = delivery == Delivery::ServerName && name.is_none() || delivery == Delivery::Mtu;
+            if !(is_whole || has_no_place) {
                 all.push(trial(Content::Plain, name, size, delivery)?);
             }
         }
@@ -48,7 +49,26 @@ pub(super) fn all(name: Option<&str>) -> Option<Vec<Trial>> {
             all.push(trial(content, name, size, Delivery::Whole)?);
         }
     }
+    for delivery in [Delivery::Whole, Delivery::ServerName, Delivery::Mtu, Delivery::TwoRecords] {
+        if !(delivery == Delivery::ServerName && name.is_none()) {
+            all.push(as_chromium(name, delivery)?);
+        }
+    }
     Some(all)
+}
+
+/// What Chromium has sent, with this name and new keys, and in its own length.
+fn as_chromium(name: Option<&str>, delivery: Delivery) -> Option<Trial> {
+    let ask = Ask { client: Some(CHROMIUM.to_owned()), sni: name.map(str::to_owned), ..Ask::default() };
+    let mut draft = Draft::parse(&ask.client_hello().ok()?)?;
+    renew(&mut draft)?;
+    let shares = [NamedGroup::X25519MLKEM768, NamedGroup::X25519].map(pair);
+    draft.replace_keys(&shares.into_iter().collect::<Option<Vec<_>>>()?);
+    let message = draft.message()?;
+    // Plain ones of the next length have to arrive, if the length is not the reason.
+    let size = SIZES.into_iter().find(|size| message.len() <= *size)?;
+    let pieces = cut(&message, delivery, name, &draft.key(X25519)?)?;
+    Some(Trial { content: Content::Chromium, delivery, bytes: message.len(), size, pieces })
 }
 
 fn trial(content: Content, name: Option<&str>, size: usize, delivery: Delivery) -> Option<Trial> {
@@ -72,11 +92,7 @@ fn draft(content: Content, name: Option<&str>) -> Option<Draft> {
         ..Ask::default()
     };
     let mut draft = Draft::parse(&ask.client_hello().ok()?)?;
-    let (mut random, mut session) = ([0; 32], [0; 32]);
-    if !crypto::random(&mut random) || !crypto::random(&mut session) {
-        return None;
-    }
-    draft.renew(random, session);
+    renew(&mut draft)?;
     let mut shares = Vec::new();
     if content == Content::PostQuantum {
         shares.push(pair(NamedGroup::X25519MLKEM768)?);
@@ -87,6 +103,13 @@ fn draft(content: Content, name: Option<&str>) -> Option<Draft> {
     }
     draft.set_extension(KEY_SHARE, write::key_shares(shares.iter().map(|(group, key)| (*group, key.as_slice())))?);
     Some(draft)
+}
+
+/// As on a new connection. `None` where the system provides no random numbers.
+fn renew(draft: &mut Draft) -> Option<()> {
+    let (mut random, mut session) = ([0; 32], [0; 32]);
+    let has_some = crypto::random(&mut random) && crypto::random(&mut session);
+    has_some.then(|| draft.renew(random, session))
 }
 
 fn pair(group: NamedGroup) -> Option<(u16, Vec<u8>)> {
@@ -136,6 +159,7 @@ fn cut(message: &[u8], delivery: Delivery, name: Option<&str>, key: &[u8]) -> Op
         Delivery::ServerName => in_two(within(name?.as_bytes())?),
         Delivery::KeyShare => in_two(within(key)?),
         Delivery::LastByte => in_two(whole.len().checked_sub(1)?),
+        Delivery::Mtu => in_two(MTU),
         Delivery::Pieces => Some(whole.chunks(SEGMENT).map(<[u8]>::to_vec).collect()),
         Delivery::HeaderRecord => {
             let (head, body) = message.split_at_checked(MESSAGE_HEADER)?;
@@ -154,8 +178,13 @@ const SUITES: &str = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20
 ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:\
 ECDHE-ECDSA-AES128-SHA:ECDHE-RSA-AES128-SHA:DHE-RSA-AES128-GCM-SHA256:AES128-GCM-SHA256:AES128-SHA:AES256-SHA";
 
+/// Its name among the known clients.
+const CHROMIUM: &str = "chrome";
+
 /// In bytes, as are those below.
 const SEGMENT: usize = 512;
+/// What is left of a packet of 1500 bytes, without the headers and with room for a tunnel.
+const MTU: usize = 1400;
 const RECORD: usize = 128;
 const MESSAGE_HEADER: usize = 4;
 
@@ -178,20 +207,49 @@ mod tests {
     #[test]
     fn each_trial_has_its_length_and_its_pieces_are_one_hello() {
         let all = all(Some("a.test")).unwrap();
-        assert_eq!(all.len(), 4 * 11 - 1 + 4);
+        assert_eq!(all.len(), 4 * 11 - 1 + 4 + 4);
         for trial in &all {
+            let is_chromium = trial.content == Content::Chromium;
             let whole = trial.pieces.concat();
             let message = message(&whole);
-            assert_eq!((message.len(), trial.bytes), (trial.size, trial.size));
+            assert_eq!(message.len(), trial.bytes);
+            assert!(trial.bytes == trial.size || is_chromium && trial.bytes < trial.size);
             assert_eq!(trial.pieces.len() > 1, trial.delivery.is_segments(), "{:?}", trial.delivery);
             let records = whole.len() - message.len() > RECORD_HEADER;
             assert_eq!(records, trial.delivery.is_records(), "{:?}", trial.delivery);
             let draft = Draft::parse(&whole).unwrap();
-            assert_eq!(draft.shares().contains(&0x11ec), trial.content == Content::PostQuantum);
+            assert_eq!(draft.shares().contains(&0x11ec), trial.content == Content::PostQuantum || is_chromium);
             assert_eq!(draft.shares().contains(&0x1a1a), trial.content == Content::Grease);
         }
         let cut = all.iter().find(|trial| trial.delivery == Delivery::ServerName).unwrap();
         assert!(cut.pieces[0].ends_with(b"a.t") && cut.pieces[1].starts_with(b"est"));
+    }
+
+    #[test]
+    fn what_chromium_sends_is_longer_than_a_segment_and_has_everything_at_once() {
+        let all = all(Some("a.test")).unwrap();
+        let ours: Vec<&Trial> = all.iter().filter(|trial| trial.content == Content::Chromium).collect();
+        let deliveries: Vec<Delivery> = ours.iter().map(|trial| trial.delivery).collect();
+        assert_eq!(deliveries, [Delivery::Whole, Delivery::ServerName, Delivery::Mtu, Delivery::TwoRecords]);
+        let mut keys = Vec::new();
+        for trial in ours {
+            let draft = Draft::parse(&trial.pieces.concat()).unwrap();
+            let [grease, 0x11ec, 0x001d] = draft.shares()[..] else { panic!("{:x?}", draft.shares()) };
+            assert!(grease & 0x0f0f == 0x0a0a, "{grease:x}");
+            keys.push(draft.key(0x11ec).unwrap());
+            assert!((MTU + 100..4096).contains(&trial.bytes), "{}", trial.bytes);
+            match trial.delivery {
+                // Its name comes late: whoever looks for it in the first segment does not find it.
+                Delivery::Mtu => {
+                    assert_eq!(trial.pieces[0].len(), MTU);
+                    assert!(trial.pieces[1].windows(6).any(|window| window == b"a.test"));
+                }
+                Delivery::ServerName => assert!(trial.pieces[0].ends_with(b"a.t"), "{trial:?}"),
+                _ => assert_eq!(trial.pieces.len(), 1),
+            }
+        }
+        keys.dedup();
+        assert_eq!(keys.len(), 4, "keys are used once");
     }
 
     #[test]

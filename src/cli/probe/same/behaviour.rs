@@ -3,7 +3,7 @@
 
 use super::super::ask::{Answer, Asker, ProbeError};
 use super::super::hello::Offer;
-use super::super::{groups, scan, suites};
+use super::super::{groups, refusal, scan, suites};
 use super::evidence::Evidence;
 use crate::tls::wire::codes;
 use crate::tls::wire::codes::versions::{TLS12, TLS13};
@@ -76,7 +76,7 @@ fn shape(answer: Answer) -> String {
                 reply.messages
             )
         }
-        other => scan::refusal(&other),
+        other => refusal::refusal(&other),
     }
 }
 

@@ -150,8 +150,12 @@ impl ByCa {
         }
         let points = points::of(shown.leaf);
         let Shown { leaf, chain, name, ocsp, now } = shown;
-        if !seen.know(&points) && (verified.is_ok() || bare.verify_server_cert(leaf, chain, name, ocsp, now).is_ok()) {
-            seen.note(points);
+        let at = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+        if seen.know(&points, at) {
+            return;
+        }
+        if verified.is_ok() || bare.verify_server_cert(leaf, chain, name, ocsp, now).is_ok() {
+            seen.note(points, at);
         }
     }
 }

@@ -5,6 +5,7 @@ use super::*;
 use crate::cli::probe::certificate::Trust;
 use crate::cli::probe::findings::Signatures;
 use crate::cli::probe::scan::Suite;
+use crate::cli::probe::stamp::Stamp;
 
 fn guideline(name: &str) -> Guideline {
     mozilla::ALL.iter().cloned().chain(aws::all()).find(|one| one.name == name).unwrap()
@@ -27,6 +28,7 @@ fn accepting(code: u16, suites: &[&str], groups: &[&str]) -> Version {
         group_order: None,
         groups_complete: true,
         incomplete: None,
+        refuses_without_alert: None,
         refusal: None,
     }
 }
@@ -136,7 +138,7 @@ fn each_breach_has_its_reason() {
 fn what_was_not_seen_is_not_good() {
     let none = found(good().0, Vec::new());
     breaks("Mozilla modern 6.0", &none, &["no certificate was seen: the guideline has rules for it"]);
-    assert!(!crate::cli::probe::grade::grade(none).good);
+    assert!(!crate::cli::probe::grade::grade(none, Stamp::at(0)).good);
     let (versions, certificates) = good();
     let mut unproven = found(versions, certificates);
     for (result, expected) in
@@ -146,7 +148,7 @@ fn what_was_not_seen_is_not_good() {
         let breaches = judge(&guideline("Mozilla intermediate 6.0"), &unproven).breaches;
         assert!(breaches.len() == 1 && breaches[0].starts_with(expected), "{breaches:?}");
     }
-    assert!(!crate::cli::probe::grade::grade(unproven).good);
+    assert!(!crate::cli::probe::grade::grade(unproven, Stamp::at(0)).good);
 }
 
 #[test]
