@@ -1,5 +1,5 @@
-//! What clients have presented, kept while their connections are open, so that it can be judged again. Equal chains are kept
-//! once. Must not know: which connections are judged, and when.
+//! What clients have presented, kept while their connections are open, so that it can be judged again. Equal chains of one
+//! worker's clients are kept once. Must not know: which connections are judged, and when.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -54,7 +54,7 @@ impl Presented {
     }
 }
 
-/// All chains that are kept, each with how many connections have it.
+/// The chains that one worker's connections keep, each with how many have it.
 #[derive(Debug, Default)]
 pub struct Chains(Mutex<HashMap<[u8; 32], (Arc<Chain>, usize)>>);
 
@@ -66,11 +66,6 @@ struct Kept {
 }
 
 impl Chains {
-    /// Whether none is kept.
-    pub fn is_empty(&self) -> bool {
-        self.lock().is_empty()
-    }
-
     fn keep(self: &Arc<Self>, certificates: Vec<CertificateDer<'static>>) -> Kept {
         let id = id(&certificates);
         let chain = match self.lock().entry(id) {
@@ -86,6 +81,12 @@ impl Chains {
             }
         };
         Kept { chain, chains: Arc::clone(self) }
+    }
+
+    /// Nobody else gets at it while this is held.
+    #[cfg(test)]
+    pub(in crate::live) fn held(&self) -> impl Sized + '_ {
+        self.lock()
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<[u8; 32], (Arc<Chain>, usize)>> {
@@ -132,6 +133,6 @@ mod tests {
         drop(one);
         assert_eq!(chains.lock().len(), 2);
         drop((same, other));
-        assert!(chains.is_empty());
+        assert!(chains.lock().is_empty());
     }
 }

@@ -1,8 +1,16 @@
 use std::collections::BTreeSet;
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::Duration;
+
+use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
 
 use super::*;
 use crate::live::filter::tests::row;
 use crate::observe::access::record::Record;
+use crate::tls::trust::clients::ClientAuth;
+use crate::tls::trust::clients::settings::{Demand, Settings};
+use crate::tls::trust::lists::rules::Rules;
 
 fn filter(conditions: &[(&str, &str)]) -> Filter {
     let mut filter = Filter::default();
@@ -21,6 +29,23 @@ fn filled(count: u64) -> (Registry, Vec<Listed>) {
     };
     let listed = (1..=count).map(list).collect();
     (registry, listed)
+}
+
+fn auth() -> Arc<ClientAuth> {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let ca = params.self_signed(&KeyPair::generate().unwrap()).unwrap().der().clone();
+    let settings = Settings { demand: Demand::Optional, lists: Rules::default(), names: Vec::new(), pins: Vec::new() };
+    Arc::new(ClientAuth::new(settings, vec![ca], Vec::new()).unwrap())
+}
+
+/// A connection with that number, which that worker serves, and whose client can be judged again.
+fn joined(registry: &Registry, auth: &Arc<ClientAuth>, (worker, number): (usize, u64)) -> Listed {
+    let row = Arc::new(row(|record| record.connection_id.number = number));
+    let listed = registry.list(worker, Arc::clone(&row));
+    let judged = Judged { auth: Arc::clone(auth), good_until: i64::MAX };
+    listed.presented(row, vec![vec![7; 500].into()], judged, 0);
+    listed
 }
 
 fn numbers(page: &Page) -> Vec<u64> {
@@ -88,4 +113,24 @@ fn only_those_that_are_meant_are_asked_to_end() {
     }
     drop(listed);
     assert_eq!(registry.close(&odd, Mode::Now), 0, "who has ended is listed no more");
+}
+
+#[test]
+fn a_worker_waits_for_no_lock_of_another_one() {
+    let (registry, auth) = (Arc::new(Registry::new(7, 2)), auth());
+    let _first = joined(&registry, &auth, (0, 1));
+    let part = Arc::clone(&registry.parts[0]);
+    let held = (lock(&part.rows), lock(&part.presented), part.chains.held());
+    let (done, is_done) = channel();
+    let of_thread = Arc::clone(&registry);
+    // The same chain, on the other worker.
+    let worker = thread::spawn(move || {
+        drop(joined(&of_thread, &auth, (1, 2)));
+        done.send(()).unwrap();
+    });
+    let ended = is_done.recv_timeout(Duration::from_secs(60));
+    drop(held);
+    worker.join().unwrap();
+    assert_eq!(ended, Ok(()), "it waits");
+    assert_eq!(registry.presented().count(), 1);
 }
