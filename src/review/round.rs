@@ -2,7 +2,10 @@
 //! any more are asked to end. Must not know: when that is done, where the rules come from.
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+
+use rustls::pki_types::CertificateDer;
 
 use crate::live::presented::Presented;
 use crate::live::row::Row;
@@ -37,6 +40,16 @@ impl Known {
 
     /// `now` is in seconds since 1970.
     pub(super) fn judge(&mut self, all: impl Iterator<Item = Arc<Presented>>, rules: &Rules<'_>, now: i64) -> Found {
+        self.judge_by(all, rules, now, ClientAuth::judge_again)
+    }
+
+    fn judge_by(
+        &mut self,
+        all: impl Iterator<Item = Arc<Presented>>,
+        rules: &Rules<'_>,
+        now: i64,
+        judge: impl Fn(&Arc<ClientAuth>, &[CertificateDer<'_>], i64) -> Result<i64, Distrust>,
+    ) -> Found {
         let before = std::mem::take(&mut self.0);
         let mut found = Found { due: i64::MAX, closed: 0 };
         for presented in all.filter(|presented| presented.row.call.is_trusted()) {
@@ -46,7 +59,12 @@ impl Known {
                 Rule::Keep => continue,
             };
             let case = (presented.chain().id, *auth.fingerprint());
-            let verdict = self.0.entry(case).or_insert_with(|| verdict(&presented, auth, before.get(&case), now));
+            let known = before.get(&case).and_then(|known| known.as_ref().ok().copied());
+            let first = of_handshake(&presented, auth);
+            let verdict = self.0.entry(case).or_insert_with(|| {
+                let still = known.into_iter().chain(first).find(|good_until| *good_until >= now);
+                still.map_or_else(|| anew(&presented, |chain| judge(auth, chain, now)), Ok)
+            });
             match verdict {
                 Ok(good_until) => found.due = found.due.min(good_until.saturating_add(1)),
                 Err(why) => {
@@ -65,15 +83,22 @@ fn rule<'s>(row: &Row, rules: &Rules<'s>) -> Rule<'s> {
     rules.find(&record.listener, record.route.as_deref().unwrap_or_default())
 }
 
-/// The verdict by `auth`: that of the handshake or of an earlier round, while it holds.
-fn verdict(presented: &Presented, auth: &Arc<ClientAuth>, known: Option<&Verdict>, now: i64) -> Verdict {
+/// The verdict of the handshake, if it was one by `auth`.
+fn of_handshake(presented: &Presented, auth: &ClientAuth) -> Option<i64> {
     let judged = &presented.judged;
-    let first = (judged.auth.fingerprint() == auth.fingerprint()).then_some(judged.good_until);
-    let known = known.and_then(|known| known.as_ref().ok().copied());
-    match known.into_iter().chain(first).find(|good_until| *good_until >= now) {
-        Some(good_until) => Ok(good_until),
-        None => auth.judge_again(&presented.chain().certificates, now).map_err(Arc::new),
-    }
+    (judged.auth.fingerprint() == auth.fingerprint()).then_some(judged.good_until)
+}
+
+/// Judges a chain. A panic is the fault of this chain alone: it would come again with each look, and all that follow would
+/// never be judged. The client cannot stay, since nobody can judge it, and its next handshake would panic as well.
+fn anew(presented: &Presented, judge: impl FnOnce(&[CertificateDer<'_>]) -> Result<i64, Distrust>) -> Verdict {
+    let judged = catch_unwind(AssertUnwindSafe(|| judge(&presented.chain().certificates)));
+    let judged = judged.unwrap_or_else(|_| {
+        let connection_id = presented.row.facts().record.connection_id;
+        tracing::error!(%connection_id, "judging a client's certificates again has panicked, it is not accepted any more");
+        Err(Distrust::panicked())
+    });
+    judged.map_err(Arc::new)
 }
 
 #[cfg(test)]

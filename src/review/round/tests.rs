@@ -1,7 +1,9 @@
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Waker;
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use rustls::AlertDescription;
 use rustls::pki_types::CertificateDer;
 
 use super::*;
@@ -52,7 +54,8 @@ impl Scene {
     fn open(&mut self, certificate: &CertificateDer<'static>, auth: &Arc<ClientAuth>) -> Arc<Row> {
         let number = self.listed.len() as u64 + 1;
         let row = Arc::new(row(|record| record.connection_id.number = number));
-        let listed = self.registry.list(0, Arc::clone(&row));
+        // By turns on each of two workers.
+        let listed = self.registry.list(number as usize, Arc::clone(&row));
         let judged = Judged { auth: Arc::clone(auth), good_until: END };
         listed.presented(Arc::clone(&row), vec![certificate.clone()], judged, 1);
         self.listed.push(listed);
@@ -89,6 +92,40 @@ fn each_chain_is_judged_once_by_each_rule_and_its_connections_share_the_verdict(
     // They are asked once.
     assert_eq!(judged(&scene, &mut known, Rule::Judge(&stricter), NOW), Found { due: END + 1, closed: 0 });
     assert_eq!(known.0.len(), 1, "verdicts that nobody needs are forgotten");
+}
+
+#[test]
+fn a_chain_with_which_judging_panics_leaves_and_those_after_it_are_judged() {
+    let (mut scene, mut known) = (Scene::new(), Known::default());
+    let (broken, revoked, good) =
+        (scene.certificate("broken"), scene.certificate("revoked"), scene.certificate("good"));
+    let (first, next) = (scene.auth("cn:first"), scene.auth("cn:next"));
+    // On each worker, one with which it panics is the first.
+    let rows = [&broken, &broken, &good, &revoked].map(|certificate| scene.open(certificate, &first));
+    let calls = AtomicUsize::new(0);
+    let judge = |auth: &Arc<ClientAuth>, chain: &[CertificateDer<'_>], _: i64| {
+        assert_eq!(auth.fingerprint(), next.fingerprint());
+        calls.fetch_add(1, Ordering::Relaxed);
+        assert_ne!(chain, std::slice::from_ref(&broken), "a fault");
+        let (fault, alert) = (Rejection::Revoked, AlertDescription::CertificateRevoked);
+        if chain == std::slice::from_ref(&revoked) {
+            Err(Distrust { fault, alert, reason: "".into() })
+        } else {
+            Ok(END)
+        }
+    };
+    let rules = Rules::one("ldaps", "default", Rule::Judge(&next));
+    let found = known.judge_by(scene.registry.presented(), &rules, NOW, judge);
+    assert_eq!((found, calls.load(Ordering::Relaxed)), (Found { due: END + 1, closed: 3 }, 3));
+    for row in &rows[..2] {
+        let why = why(row);
+        assert_eq!((why.fault, why.alert), (Rejection::Invalid, AlertDescription::BadCertificate));
+    }
+    assert_eq!(why(&rows[3]).fault, Rejection::Revoked);
+    assert!(rows[2].call.is_trusted());
+    // Nobody judges it again.
+    let found = known.judge_by(scene.registry.presented(), &rules, NOW, judge);
+    assert_eq!((found, calls.load(Ordering::Relaxed)), (Found { due: END + 1, closed: 0 }, 3));
 }
 
 #[test]
