@@ -23,7 +23,7 @@ struct Part {
     /// Those whose clients can be judged again.
     presented: Connections<Presented>,
     /// What these have presented.
-    chains: Arc<Chains>,
+    chains: Chains,
     alarm: Arc<Alarm>,
 }
 
@@ -65,7 +65,7 @@ impl Registry {
         let part = |_| Part {
             rows: Mutex::default(),
             presented: Mutex::default(),
-            chains: Arc::default(),
+            chains: Chains::default(),
             alarm: Arc::clone(&alarm),
         };
         Self { run, parts: (0..workers.max(1)).map(part).map(Arc::new).collect(), alarm }

@@ -1,7 +1,7 @@
 //! One look at all open connections: each chain is judged once by each rule, and connections whose clients would not be accepted
 //! any more are asked to end. Must not know: when that is done, where the rules come from.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -9,16 +9,16 @@ use rustls::pki_types::CertificateDer;
 
 use crate::live::presented::Presented;
 use crate::live::row::Row;
+use crate::live::shelf::Id;
 use crate::review::rules::{Rule, Rules};
 use crate::tls::trust::clients::ClientAuth;
 use crate::tls::trust::clients::again::Distrust;
 
-/// A chain, and what it was judged by: what decides a verdict besides the time.
-type Case = ([u8; 32], [u8; 32]);
-
-/// The verdicts of earlier rounds that are still needed: long lists take long to search, and signatures to verify.
+/// The verdicts of earlier rounds that are still needed, by the fingerprints of rules and the ids of chains: these decide a
+/// verdict, besides the time. Long lists take long to search, and signatures to verify. Those of handshakes are not among them:
+/// the connections have them.
 #[derive(Debug, Default)]
-pub(super) struct Known(HashMap<Case, Verdict>);
+pub(super) struct Known(HashMap<[u8; 32], BTreeMap<Id, Verdict>>);
 
 /// The last second at which it holds, since 1970, or why the client would not be accepted.
 type Verdict = Result<i64, Arc<Distrust>>;
@@ -58,12 +58,15 @@ impl Known {
                 Rule::Gone => &presented.judged.auth,
                 Rule::Keep => continue,
             };
-            let case = (presented.chain().id, *auth.fingerprint());
-            let known = before.get(&case).and_then(|known| known.as_ref().ok().copied());
-            let first = of_handshake(&presented, auth);
-            let verdict = self.0.entry(case).or_insert_with(|| {
-                let still = known.into_iter().chain(first).find(|good_until| *good_until >= now);
-                still.map_or_else(|| anew(&presented, |chain| judge(auth, chain, now)), Ok)
+            if let Some(good_until) = of_handshake(&presented, auth, now) {
+                found.due = found.due.min(good_until.saturating_add(1));
+                continue;
+            }
+            let (rule, id) = (auth.fingerprint(), presented.id());
+            let known = before.get(rule).and_then(|known| known.get(id)?.as_ref().ok().copied());
+            let verdict = self.0.entry(*rule).or_default().entry(*id).or_insert_with(|| {
+                let known = known.filter(|good_until| *good_until >= now);
+                known.map_or_else(|| anew(&presented, |chain| judge(auth, chain, now)), Ok)
             });
             match verdict {
                 Ok(good_until) => found.due = found.due.min(good_until.saturating_add(1)),
@@ -83,16 +86,16 @@ fn rule<'s>(row: &Row, rules: &Rules<'s>) -> Rule<'s> {
     rules.find(&record.listener, record.route.as_deref().unwrap_or_default())
 }
 
-/// The verdict of the handshake, if it was one by `auth`.
-fn of_handshake(presented: &Presented, auth: &ClientAuth) -> Option<i64> {
+/// The verdict of the handshake, if it was one by `auth` and still holds.
+fn of_handshake(presented: &Presented, auth: &ClientAuth, now: i64) -> Option<i64> {
     let judged = &presented.judged;
-    (judged.auth.fingerprint() == auth.fingerprint()).then_some(judged.good_until)
+    (judged.auth.fingerprint() == auth.fingerprint() && judged.good_until >= now).then_some(judged.good_until)
 }
 
 /// Judges a chain. A panic is the fault of this chain alone: it would come again with each look, and all that follow would
 /// never be judged. The client cannot stay, since nobody can judge it, and its next handshake would panic as well.
 fn anew(presented: &Presented, judge: impl FnOnce(&[CertificateDer<'_>]) -> Result<i64, Distrust>) -> Verdict {
-    let judged = catch_unwind(AssertUnwindSafe(|| judge(&presented.chain().certificates)));
+    let judged = catch_unwind(AssertUnwindSafe(|| judge(&presented.certificates())));
     let judged = judged.unwrap_or_else(|_| {
         let connection_id = presented.row.facts().record.connection_id;
         tracing::error!(%connection_id, "judging a client's certificates again has panicked, it is not accepted any more");

@@ -3,9 +3,12 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, SerialNumber,
+};
 
 use super::*;
+use crate::allocator::tests::kept;
 use crate::live::filter::tests::row;
 use crate::observe::access::record::Record;
 use crate::tls::trust::clients::ClientAuth;
@@ -31,10 +34,17 @@ fn filled(count: u64) -> (Registry, Vec<Listed>) {
     (registry, listed)
 }
 
-fn auth() -> Arc<ClientAuth> {
+/// A CA, and its certificate.
+fn ca() -> (Issuer<'static, KeyPair>, CertificateDer<'static>) {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let ca = params.self_signed(&KeyPair::generate().unwrap()).unwrap().der().clone();
+    let key = KeyPair::generate().unwrap();
+    let certificate = params.self_signed(&key).unwrap().der().clone();
+    (Issuer::new(params, key), certificate)
+}
+
+fn auth() -> Arc<ClientAuth> {
+    let (_, ca) = ca();
     let settings = Settings { demand: Demand::Optional, lists: Rules::default(), names: Vec::new(), pins: Vec::new() };
     Arc::new(ClientAuth::new(settings, vec![ca], Vec::new()).unwrap())
 }
@@ -133,4 +143,47 @@ fn a_worker_waits_for_no_lock_of_another_one() {
     worker.join().unwrap();
     assert_eq!(ended, Ok(()), "it waits");
     assert_eq!(registry.presented().count(), 1);
+}
+
+/// For each of a thousand connections, in bytes: how long the client's certificate is, and what is kept so that the client can be
+/// judged again.
+fn kept_for_each(chain: impl Fn(u64) -> Vec<CertificateDer<'static>>) -> (i64, i64) {
+    const COUNT: u64 = 1000;
+    let (registry, auth) = (Registry::new(7, 2), auth());
+    let mut own = 0;
+    let open: Vec<_> = (1..=COUNT)
+        .map(|number| {
+            let row = Arc::new(row(|record| record.connection_id.number = number));
+            let chain = chain(number);
+            own += chain[0].len() as i64;
+            (registry.list(number as usize, Arc::clone(&row)), row, chain)
+        })
+        .collect();
+    let kept = kept(|| {
+        for (listed, row, chain) in &open {
+            let judged = Judged { auth: Arc::clone(&auth), good_until: i64::MAX };
+            listed.presented(Arc::clone(row), chain.clone(), judged, 0);
+        }
+    });
+    (own / COUNT as i64, kept / COUNT as i64)
+}
+
+#[test]
+fn what_is_kept_to_judge_a_client_again_is_its_certificate_and_little_more() {
+    let ((issuer, above), key) = (ca(), KeyPair::generate().unwrap());
+    let certificate = |number: u64| {
+        let mut params = CertificateParams::new(vec![format!("client-{number}.example.com")]).unwrap();
+        params.distinguished_name.push(DnType::CommonName, format!("client-{number}"));
+        params.serial_number = Some(SerialNumber::from(1 << 60 | number));
+        params.use_authority_key_identifier_extension = true;
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        params.signed_by(&key, &issuer).unwrap().der().clone()
+    };
+    let (own, alone) = kept_for_each(|number| vec![certificate(number)]);
+    let (_, below) = kept_for_each(|number| vec![certificate(number), above.clone(), above.clone()]);
+    let one = certificate(1);
+    let (_, same) = kept_for_each(|_| vec![one.clone(), above.clone()]);
+    // docs/performance.md has the figures: 396, 654, 655 and 101.
+    let is_right = (200..=307).contains(&(alone - own)) && below <= alone + 16 && (64..=128).contains(&same);
+    assert!(is_right, "own {own}, kept {alone}, with a chain {below}, for the same client {same}");
 }

@@ -7,6 +7,7 @@ use rustls::AlertDescription;
 use rustls::pki_types::CertificateDer;
 
 use super::*;
+use crate::allocator::tests::kept;
 use crate::live::call::Asked;
 use crate::live::filter::tests::row;
 use crate::live::presented::Judged;
@@ -67,6 +68,10 @@ fn judged(scene: &Scene, known: &mut Known, rule: Rule<'_>, now: i64) -> Found {
     known.judge(scene.registry.presented(), &Rules::one("ldaps", "default", rule), now)
 }
 
+fn count(known: &Known) -> usize {
+    known.0.values().map(BTreeMap::len).sum()
+}
+
 fn why(row: &Row) -> Arc<Distrust> {
     match row.call.listen(Waker::noop()) {
         Some(Asked::Distrusted(why)) => why,
@@ -83,15 +88,16 @@ fn each_chain_is_judged_once_by_each_rule_and_its_connections_share_the_verdict(
     let of_bob = scene.open(&bob, &first);
     // The verdicts of the handshakes hold, whatever they were.
     assert_eq!(judged(&scene, &mut known, Rule::Judge(&first), NOW), Found { due: END + 1, closed: 0 });
+    assert_eq!(count(&known), 0, "the connections have them");
     let stricter = scene.auth("cn:bob");
     assert_eq!(judged(&scene, &mut known, Rule::Judge(&stricter), NOW), Found { due: END + 1, closed: 3 });
-    assert_eq!(known.0.len(), 2);
+    assert_eq!(count(&known), 2);
     let reasons: Vec<_> = of_alice.iter().map(|row| why(row)).collect();
     assert!(reasons.iter().all(|why| why.fault == Rejection::Denied && Arc::ptr_eq(why, &reasons[0])));
     assert!(of_bob.call.is_trusted());
     // They are asked once.
     assert_eq!(judged(&scene, &mut known, Rule::Judge(&stricter), NOW), Found { due: END + 1, closed: 0 });
-    assert_eq!(known.0.len(), 1, "verdicts that nobody needs are forgotten");
+    assert_eq!(count(&known), 1, "verdicts that nobody needs are forgotten");
 }
 
 #[test]
@@ -126,6 +132,23 @@ fn a_chain_with_which_judging_panics_leaves_and_those_after_it_are_judged() {
     // Nobody judges it again.
     let found = known.judge_by(scene.registry.presented(), &rules, NOW, judge);
     assert_eq!((found, calls.load(Ordering::Relaxed)), (Found { due: END + 1, closed: 0 }, 3));
+}
+
+#[test]
+fn what_is_kept_of_a_verdict_is_little() {
+    const COUNT: u32 = 1000;
+    let (mut scene, mut known) = (Scene::new(), Known::default());
+    let (first, next) = (scene.auth("cn:first"), scene.auth("cn:next"));
+    for number in 0..COUNT {
+        scene.open(&number.to_be_bytes().to_vec().into(), &first);
+    }
+    let rules = Rules::one("ldaps", "default", Rule::Judge(&next));
+    let kept = kept(|| {
+        known.judge_by(scene.registry.presented(), &rules, NOW, |_, _, _| Ok(END));
+    });
+    let each = kept / i64::from(COUNT);
+    // docs/performance.md has the figure: 86.
+    assert!(count(&known) == COUNT as usize && (48..=112).contains(&each), "{each}");
 }
 
 #[test]
