@@ -27,6 +27,8 @@ pub struct Judged {
     pub auth: Arc<ClientAuth>,
     /// The last second at which the verdict holds, since 1970.
     pub good_until: i64,
+    /// Of the rules, which `auth` is one of: a larger number is that of newer ones.
+    pub generation: u64,
 }
 
 /// The chains that one worker's connections keep.

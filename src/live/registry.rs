@@ -145,16 +145,10 @@ fn walk<T>(connections: &Connections<T>, after: u64) -> impl Iterator<Item = (u6
 }
 
 impl Listed {
-    /// Its client has presented these certificates, which were judged by the rules of `generation`: from now on they can be
-    /// judged again. `row` is this connection's.
-    pub fn presented(
-        &self,
-        row: Arc<Row>,
-        certificates: Vec<CertificateDer<'static>>,
-        judged: Judged,
-        generation: u64,
-    ) {
-        let good_until = judged.good_until;
+    /// Its client has presented these certificates, which were judged so: from now on they can be judged again. `row` is this
+    /// connection's.
+    pub fn presented(&self, row: Arc<Row>, certificates: Vec<CertificateDer<'static>>, judged: Judged) {
+        let Judged { good_until, generation, .. } = judged;
         let presented = Arc::new(Presented::new(row, certificates, judged, &self.part.chains));
         lock(&self.part.presented).insert(self.number, presented);
         // Only now: who is woken finds it.

@@ -53,6 +53,10 @@ impl Known {
         let before = std::mem::take(&mut self.0);
         let mut found = Found { due: i64::MAX, closed: 0 };
         for presented in all.filter(|presented| presented.row.call.is_trusted()) {
+            // The rules have changed since this round began. The connection has rung, so that the next one comes at once.
+            if rules.are_older_than(presented.judged.generation) {
+                continue;
+            }
             let auth = match rule(&presented.row, rules) {
                 Rule::Judge(auth) => auth,
                 Rule::Gone => &presented.judged.auth,

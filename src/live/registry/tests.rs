@@ -53,8 +53,8 @@ fn auth() -> Arc<ClientAuth> {
 fn joined(registry: &Registry, auth: &Arc<ClientAuth>, (worker, number): (usize, u64)) -> Listed {
     let row = Arc::new(row(|record| record.connection_id.number = number));
     let listed = registry.list(worker, Arc::clone(&row));
-    let judged = Judged { auth: Arc::clone(auth), good_until: i64::MAX };
-    listed.presented(row, vec![vec![7; 500].into()], judged, 0);
+    let judged = Judged { auth: Arc::clone(auth), good_until: i64::MAX, generation: 0 };
+    listed.presented(row, vec![vec![7; 500].into()], judged);
     listed
 }
 
@@ -161,8 +161,8 @@ fn kept_for_each(chain: impl Fn(u64) -> Vec<CertificateDer<'static>>) -> (i64, i
         .collect();
     let kept = kept(|| {
         for (listed, row, chain) in &open {
-            let judged = Judged { auth: Arc::clone(&auth), good_until: i64::MAX };
-            listed.presented(Arc::clone(row), chain.clone(), judged, 0);
+            let judged = Judged { auth: Arc::clone(&auth), good_until: i64::MAX, generation: 0 };
+            listed.presented(Arc::clone(row), chain.clone(), judged);
         }
     });
     (own / COUNT as i64, kept / COUNT as i64)

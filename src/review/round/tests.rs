@@ -53,12 +53,17 @@ impl Scene {
 
     /// A connection to the listener `ldaps` and its route `default`.
     fn open(&mut self, certificate: &CertificateDer<'static>, auth: &Arc<ClientAuth>) -> Arc<Row> {
+        self.open_by(certificate, auth, 1)
+    }
+
+    /// The same by rules of that generation.
+    fn open_by(&mut self, certificate: &CertificateDer<'static>, auth: &Arc<ClientAuth>, generation: u64) -> Arc<Row> {
         let number = self.listed.len() as u64 + 1;
         let row = Arc::new(row(|record| record.connection_id.number = number));
         // By turns on each of two workers.
         let listed = self.registry.list(number as usize, Arc::clone(&row));
-        let judged = Judged { auth: Arc::clone(auth), good_until: END };
-        listed.presented(Arc::clone(&row), vec![certificate.clone()], judged, 1);
+        let judged = Judged { auth: Arc::clone(auth), good_until: END, generation };
+        listed.presented(Arc::clone(&row), vec![certificate.clone()], judged);
         self.listed.push(listed);
         row
     }
@@ -149,6 +154,15 @@ fn what_is_kept_of_a_verdict_is_little() {
     let each = kept / i64::from(COUNT);
     // docs/performance.md has the figure: 86.
     assert!(count(&known) == COUNT as usize && (48..=112).contains(&each), "{each}");
+}
+
+#[test]
+fn who_has_joined_by_newer_rules_is_not_judged_by_older_ones() {
+    let (mut scene, mut known) = (Scene::new(), Known::default());
+    let (alice, old, new) = (scene.certificate("alice"), scene.auth("cn:bob"), scene.auth("cn:alice"));
+    let row = scene.open_by(&alice, &new, 2);
+    assert_eq!(judged(&scene, &mut known, Rule::Judge(&old), NOW), Found { due: i64::MAX, closed: 0 });
+    assert!(row.call.is_trusted());
 }
 
 #[test]
