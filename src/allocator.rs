@@ -15,7 +15,7 @@ pub struct Heap {
 /// has freed it allocates again. To be called after the process has given up its rights, since a thread keeps those that it
 /// was started with.
 pub fn start_thread() {
-    // Refused where the allocator is another one, as in tests of the library: free memory then stays a little longer.
+    // Refused where the allocator is another one, as in benchmarks: free memory then stays a little longer.
     let _ = background_thread::write(true);
 }
 
@@ -52,8 +52,23 @@ fn give_back_of(arena: u32) -> Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
+    use tikv_jemalloc_ctl::thread;
+
     use super::*;
+
+    /// The program's own one, so that tests can count.
+    #[global_allocator]
+    static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+    /// How many bytes more this thread keeps after `act`: what it has taken without what it has given back.
+    pub(crate) fn kept(act: impl FnOnce()) -> i64 {
+        let (taken, given_back) = (thread::allocatedp::read().unwrap(), thread::deallocatedp::read().unwrap());
+        let now = || taken.get() as i64 - given_back.get() as i64;
+        let before = now();
+        act();
+        now() - before
+    }
 
     #[test]
     fn after_free_pages_were_given_back_later_ones_wait_as_long_as_before() {

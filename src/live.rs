@@ -7,3 +7,4 @@ pub mod filter;
 pub mod presented;
 pub mod registry;
 pub mod row;
+pub mod shelf;

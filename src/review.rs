@@ -33,10 +33,10 @@ impl Review {
         let of_thread = Arc::clone(&live);
         // It does not step back behind those who serve: a client that is revoked must not stay the longer for it.
         // Connections may have joined before the thread runs.
-        live.again().alarm.ring();
+        live.alarm().ring();
         let run = move || {
             let mut known = Known::default();
-            rounds(&of_thread.again().alarm, unix_time, || round(&of_thread, &current.load(), &mut known));
+            rounds(of_thread.alarm(), unix_time, || round(&of_thread, &current.load(), &mut known));
         };
         let thread = thread::Builder::new().name("review".into()).spawn(run)?;
         Ok(Self { live, thread: Some(thread) })
@@ -44,13 +44,13 @@ impl Review {
 
     /// The rules may have changed.
     pub fn ring(&self) {
-        self.live.again().alarm.ring();
+        self.live.alarm().ring();
     }
 }
 
 impl Drop for Review {
     fn drop(&mut self) {
-        self.live.again().alarm.end();
+        self.live.alarm().end();
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
@@ -74,14 +74,14 @@ fn rounds(alarm: &Alarm, clock: impl Fn() -> i64, mut judge: impl FnMut()) {
 
 /// One look at all connections.
 fn round(live: &Registry, snapshot: &Snapshot, known: &mut Known) {
-    let again = live.again();
-    again.alarm.begin(snapshot.generation());
+    let alarm = live.alarm();
+    alarm.begin(snapshot.generation());
     // Most processes have no client to judge.
-    if again.chains.is_empty() {
+    if !live.has_presented() {
         return known.forget();
     }
     let found = known.judge(live.presented(), &Rules::of(snapshot), unix_time());
-    again.alarm.due_at(found.due);
+    alarm.due_at(found.due);
     if found.closed > 0 {
         let connections = found.closed;
         tracing::info!(connections, "connections end, whose clients would not be accepted any more");

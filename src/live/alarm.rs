@@ -1,88 +1,104 @@
 //! Wakes who judges open connections again: when the rules have changed, when a verdict ends, and when a connection was still
 //! judged by rules that have changed meanwhile. Must not know: what is judged, how.
 
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// When to judge next.
-#[derive(Debug, Default)]
+///
+/// A connection joins without the lock, unless it has to wake who judges. Whoever changes one of the numbers has put the
+/// connection into the list before, and whoever judges sets them before it reads the list: so the lock of the list's part
+/// decides that one of both sees what the other has done.
+#[derive(Debug)]
 pub struct Alarm {
-    state: Mutex<State>,
+    /// Which rules all that is there was judged by, or is being judged by.
+    generation: AtomicU64,
+    /// The first second, since 1970, at which a verdict holds no more.
+    due: AtomicI64,
+    /// It is to be judged now.
+    rung: AtomicBool,
+    /// Nobody has to judge any more. Locked by who waits, and by who wakes.
+    over: Mutex<bool>,
     changed: Condvar,
 }
 
-#[derive(Debug)]
-struct State {
-    /// Which rules all that is there was judged by, or is being judged by.
-    generation: u64,
-    /// The first second, since 1970, at which a verdict holds no more.
-    due: i64,
-    /// It is to be judged now.
-    rung: bool,
-    over: bool,
-}
-
-impl Default for State {
+impl Default for Alarm {
     fn default() -> Self {
-        Self { generation: 0, due: i64::MAX, rung: false, over: false }
+        Self {
+            generation: AtomicU64::new(0),
+            due: AtomicI64::new(i64::MAX),
+            rung: AtomicBool::new(false),
+            over: Mutex::default(),
+            changed: Condvar::new(),
+        }
     }
 }
 
 impl Alarm {
-    /// A connection can be judged from now on. It was, by the rules of `generation`, with a verdict that holds at `good_until` and
-    /// not longer.
+    /// A connection can be judged from now on, and is in the list. It was, by the rules of `generation`, with a verdict that
+    /// holds at `good_until` and not longer.
     pub fn joined(&self, generation: u64, good_until: i64) {
-        let mut state = self.lock();
         // Whoever judges may have passed it by before it had joined.
-        let is_late = generation != state.generation;
+        if generation != self.generation.load(Ordering::Acquire) {
+            self.ring();
+        }
         let due = good_until.saturating_add(1);
-        if is_late || due < state.due {
-            state.rung |= is_late;
-            state.due = due.min(state.due);
-            self.changed.notify_all();
+        // Mostly another one is due sooner: reading takes the number from no other worker.
+        if due < self.due.load(Ordering::Acquire) && due < self.due.fetch_min(due, Ordering::AcqRel) {
+            self.wake();
         }
     }
 
     /// The rules have changed.
     pub fn ring(&self) {
-        self.lock().rung = true;
-        self.changed.notify_all();
+        // Where it was rung before, who did so wakes.
+        if !self.rung.load(Ordering::Acquire) && !self.rung.swap(true, Ordering::AcqRel) {
+            self.wake();
+        }
     }
 
     /// From now on everything is judged by the rules of `generation`; before the first connection is looked at.
     pub fn begin(&self, generation: u64) {
-        self.lock().generation = generation;
+        self.generation.store(generation, Ordering::Release);
     }
 
-    /// At that second something has to be judged again.
+    /// At that second something has to be judged again. Wakes nobody: it is for whoever judges.
     pub fn due_at(&self, due: i64) {
-        let mut state = self.lock();
-        state.due = due.min(state.due);
+        self.due.fetch_min(due, Ordering::AcqRel);
     }
 
     /// Nobody has to judge any more.
     pub fn end(&self) {
-        self.lock().over = true;
+        *self.lock() = true;
         self.changed.notify_all();
     }
 
     /// Waits until it is time to judge; `false` at the end. `clock` is in seconds since 1970. The rules are to be read after
     /// that: whoever changes them rings then, and is heard by the next wait.
     pub fn wait(&self, clock: impl Fn() -> i64) -> bool {
-        let mut state = self.lock();
+        let mut over = self.lock();
         loop {
-            let left = state.due.saturating_sub(clock());
-            if state.over || state.rung || left <= 0 {
-                (state.rung, state.due) = (false, i64::MAX);
-                return !state.over;
+            let left = self.due.load(Ordering::Acquire).saturating_sub(clock());
+            if *over || self.rung.load(Ordering::Acquire) || left <= 0 {
+                // What is taken away here was set by somebody who is in the list already.
+                self.rung.swap(false, Ordering::AcqRel);
+                self.due.swap(i64::MAX, Ordering::AcqRel);
+                return !*over;
             }
-            let waited = self.changed.wait_timeout(state, pause(left));
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            let waited = self.changed.wait_timeout(over, pause(left));
+            over = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// After a number has changed. With the lock, so that who has read it before is waiting by now.
+    fn wake(&self) {
+        let _over = self.lock();
+        self.changed.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, bool> {
+        self.over.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -101,15 +117,14 @@ const SHORT: Duration = Duration::from_millis(50);
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-    use std::sync::atomic::{AtomicI64, Ordering};
+    use std::sync::mpsc::channel;
     use std::thread;
 
     use super::*;
 
     /// Whether it returns without anybody's help.
     fn is_time(alarm: &Alarm, now: i64) -> bool {
-        let state = alarm.lock();
-        state.rung || state.due <= now
+        alarm.rung.load(Ordering::Relaxed) || alarm.due.load(Ordering::Relaxed) <= now
     }
 
     #[test]
@@ -134,6 +149,24 @@ mod tests {
         alarm.due_at(70);
         assert!(!is_time(&alarm, 50) && is_time(&alarm, 51));
         alarm.joined(4, i64::MAX);
+    }
+
+    #[test]
+    fn a_connection_that_wakes_nobody_joins_without_the_lock() {
+        let alarm = Arc::new(Alarm::default());
+        alarm.begin(3);
+        alarm.joined(3, 100);
+        let held = alarm.lock();
+        let (done, is_done) = channel();
+        let joining = Arc::clone(&alarm);
+        let joins = thread::spawn(move || {
+            (100..200).for_each(|good_until| joining.joined(3, good_until));
+            done.send(()).unwrap();
+        });
+        let joined = is_done.recv_timeout(Duration::from_secs(60));
+        drop(held);
+        joins.join().unwrap();
+        assert_eq!(joined, Ok(()), "it waits for the lock");
     }
 
     #[test]

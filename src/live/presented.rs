@@ -1,23 +1,15 @@
-//! What clients have presented, kept while their connections are open, so that it can be judged again. Equal chains are kept
-//! once. Must not know: which connections are judged, and when.
+//! What clients have presented, kept while their connections are open, so that it can be judged again. Equal chains of one
+//! worker's clients are kept once, and so is what different chains have in common. Must not know: which connections are judged,
+//! and when.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use rustls::pki_types::CertificateDer;
 
 use crate::live::row::Row;
+use crate::live::shelf::{Id, Kept, Shelf};
 use crate::tls::crypto;
 use crate::tls::trust::clients::ClientAuth;
-
-/// A client's certificates, its own first; none if it has presented none.
-#[derive(Debug)]
-pub struct Chain {
-    pub certificates: Vec<CertificateDer<'static>>,
-    /// SHA-256 of all of them: equal only for equal ones.
-    pub id: [u8; 32],
-}
 
 /// A connection whose client can be judged again.
 #[derive(Debug)]
@@ -25,7 +17,7 @@ pub struct Presented {
     pub row: Arc<Row>,
     /// How the client was judged.
     pub judged: Judged,
-    kept: Kept,
+    chain: Kept<Chain>,
 }
 
 /// A verdict about a chain.
@@ -35,77 +27,78 @@ pub struct Judged {
     pub auth: Arc<ClientAuth>,
     /// The last second at which the verdict holds, since 1970.
     pub good_until: i64,
+    /// Of the rules, which `auth` is one of: a larger number is that of newer ones.
+    pub generation: u64,
 }
+
+/// The chains that one worker's connections keep.
+#[derive(Debug, Default)]
+pub struct Chains {
+    chains: Arc<Shelf<Chain>>,
+    /// What clients send behind their own certificates: mostly the same for all clients of a CA.
+    above: Arc<Shelf<Above>>,
+}
+
+/// A client's certificates.
+#[derive(Debug)]
+struct Chain {
+    /// The client's own one; `None` if it has presented none.
+    // DER without room to grow: with a different one for each connection, this is most of what is kept.
+    own: Option<Box<[u8]>>,
+    above: Kept<Above>,
+}
+
+type Above = Box<[CertificateDer<'static>]>;
 
 impl Presented {
-    /// Keeps the certificates in `chains`.
-    pub fn new(
-        row: Arc<Row>,
-        certificates: Vec<CertificateDer<'static>>,
-        judged: Judged,
-        chains: &Arc<Chains>,
-    ) -> Self {
-        Self { row, judged, kept: chains.keep(certificates) }
+    /// Keeps the certificates in `chains`: the client's own one first, none if it has presented none.
+    pub fn new(row: Arc<Row>, certificates: Vec<CertificateDer<'static>>, judged: Judged, chains: &Chains) -> Self {
+        Self { row, judged, chain: chains.keep(certificates) }
     }
 
-    /// What it has presented.
-    pub fn chain(&self) -> &Chain {
-        &self.kept.chain
+    /// SHA-256 of what it has presented: equal only for equal chains.
+    pub fn id(&self) -> &Id {
+        self.chain.id()
+    }
+
+    /// What it has presented, its own certificate first.
+    pub fn certificates(&self) -> Vec<CertificateDer<'_>> {
+        self.chain.certificates()
     }
 }
 
-/// All chains that are kept, each with how many connections have it.
-#[derive(Debug, Default)]
-pub struct Chains(Mutex<HashMap<[u8; 32], (Arc<Chain>, usize)>>);
-
-/// A connection's part in a chain. The last one that is dropped takes the chain out.
-#[derive(Debug)]
-struct Kept {
-    chain: Arc<Chain>,
-    chains: Arc<Chains>,
+impl Chain {
+    fn certificates(&self) -> Vec<CertificateDer<'_>> {
+        let own = self.own.as_deref().into_iter();
+        own.chain(self.above.iter().map(|one| &**one)).map(CertificateDer::from).collect()
+    }
 }
 
 impl Chains {
-    /// Whether none is kept.
-    pub fn is_empty(&self) -> bool {
-        self.lock().is_empty()
-    }
-
-    fn keep(self: &Arc<Self>, certificates: Vec<CertificateDer<'static>>) -> Kept {
-        let id = id(&certificates);
-        let chain = match self.lock().entry(id) {
-            Entry::Occupied(mut known) => {
-                let (chain, count) = known.get_mut();
-                *count += 1;
-                Arc::clone(chain)
-            }
-            Entry::Vacant(place) => {
-                let chain = Arc::new(Chain { certificates, id });
-                place.insert((Arc::clone(&chain), 1));
-                chain
-            }
+    fn keep(&self, certificates: Vec<CertificateDer<'static>>) -> Kept<Chain> {
+        let mut certificates = certificates.into_iter();
+        let own = certificates.next();
+        let above = certificates.as_slice();
+        let of_above = id(above);
+        let of_chain = match &own {
+            Some(own) => crypto::sha256(&[&of_above, &**own].concat()),
+            None => of_above,
         };
-        Kept { chain, chains: Arc::clone(self) }
+        self.chains.keep(of_chain, || {
+            let above = self.above.keep(of_above, || above.into());
+            Chain { own: own.as_deref().map(Into::into), above }
+        })
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<[u8; 32], (Arc<Chain>, usize)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for Kept {
-    fn drop(&mut self) {
-        if let Entry::Occupied(mut known) = self.chains.lock().entry(self.chain.id) {
-            known.get_mut().1 -= 1;
-            if known.get().1 == 0 {
-                known.remove();
-            }
-        }
+    /// Nobody else gets at them while this is held.
+    #[cfg(test)]
+    pub(in crate::live) fn held(&self) -> impl Sized + '_ {
+        (self.chains.held(), self.above.held())
     }
 }
 
-/// Each certificate with its length before it, so that no two different chains are the same bytes.
-fn id(certificates: &[CertificateDer<'_>]) -> [u8; 32] {
+/// Each certificate with its length before it, so that no two different lists are the same bytes.
+fn id(certificates: &[CertificateDer<'_>]) -> Id {
     let mut all = Vec::with_capacity(certificates.iter().map(|one| one.len() + 8).sum());
     for one in certificates {
         all.extend_from_slice(&(one.len() as u64).to_be_bytes());
@@ -118,20 +111,35 @@ fn id(certificates: &[CertificateDer<'_>]) -> [u8; 32] {
 mod tests {
     use super::*;
 
-    fn chain(certificates: &[&[u8]]) -> Vec<CertificateDer<'static>> {
-        certificates.iter().map(|one| one.to_vec().into()).collect()
+    fn keep(chains: &Chains, certificates: &[&[u8]]) -> Kept<Chain> {
+        chains.keep(certificates.iter().map(|one| one.to_vec().into()).collect())
     }
 
     #[test]
-    fn equal_chains_are_kept_once_and_as_long_as_a_connection_has_them() {
-        let chains = Arc::new(Chains::default());
-        let (one, same) = (chains.keep(chain(&[b"ab", b"c"])), chains.keep(chain(&[b"ab", b"c"])));
-        let other = chains.keep(chain(&[b"a", b"bc"]));
-        assert!(Arc::ptr_eq(&one.chain, &same.chain) && !Arc::ptr_eq(&one.chain, &other.chain));
-        assert_eq!(chains.lock().len(), 2);
-        drop(one);
-        assert_eq!(chains.lock().len(), 2);
-        drop((same, other));
-        assert!(chains.is_empty());
+    fn equal_chains_are_kept_once_and_so_is_what_different_ones_have_in_common() {
+        let chains = Chains::default();
+        let count = || (chains.chains.len(), chains.above.len());
+        let all: [&[&[u8]]; 7] = [
+            &[],
+            &[b"own"],
+            &[b"other"],
+            &[b"own", b"a", b"bc"],
+            &[b"other", b"a", b"bc"],
+            &[b"own", b"ab", b"c"],
+            &[b"own"],
+        ];
+        let kept = all.map(|one| keep(&chains, one));
+        assert_eq!(count(), (6, 3));
+        assert_eq!(kept[1].id(), kept[6].id());
+        drop(kept);
+        assert_eq!(count(), (0, 0));
+    }
+
+    #[test]
+    fn a_chain_comes_back_as_it_was_presented() {
+        let chains = Chains::default();
+        for chain in [&[][..], &[&b"own"[..]], &[b"own", b"a", b"bc"]] {
+            assert_eq!(keep(&chains, chain).certificates(), chain.iter().map(|one| (*one).into()).collect::<Vec<_>>());
+        }
     }
 }

@@ -1,6 +1,6 @@
-//! All open connections, spread over the workers: a worker locks only its own part, when a connection begins and ends.
-//! Whoever lists or closes connections goes through the parts, and holds each lock for a bounded number of rows. Must not
-//! know: what is known of a connection.
+//! All open connections, spread over the workers: a worker locks only its own part, when a connection begins and ends, besides
+//! the alarm where a client has to be judged again earlier than all others. Whoever lists or closes connections goes through
+//! the parts, and holds each lock for a bounded number of rows. Must not know: what is known of a connection.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -22,17 +22,12 @@ struct Part {
     rows: Connections<Row>,
     /// Those whose clients can be judged again.
     presented: Connections<Presented>,
-    again: Arc<Again>,
+    /// What these have presented.
+    chains: Chains,
+    alarm: Arc<Alarm>,
 }
 
 type Connections<T> = Mutex<BTreeMap<u64, Arc<T>>>;
-
-/// What is needed to judge connections again.
-#[derive(Debug, Default)]
-pub struct Again {
-    pub chains: Arc<Chains>,
-    pub alarm: Alarm,
-}
 
 /// All open connections.
 #[derive(Debug)]
@@ -40,7 +35,7 @@ pub struct Registry {
     /// Of the ids of all of them.
     run: u32,
     parts: Box<[Arc<Part>]>,
-    again: Arc<Again>,
+    alarm: Arc<Alarm>,
 }
 
 /// A connection's place in the registry. Dropping it takes the connection off.
@@ -66,14 +61,24 @@ pub struct OtherRun;
 impl Registry {
     /// For so many workers; at least one. `run` identifies the process, in the ids of its connections.
     pub fn new(run: u32, workers: usize) -> Self {
-        let again = Arc::<Again>::default();
-        let part = |_| Part { rows: Mutex::default(), presented: Mutex::default(), again: Arc::clone(&again) };
-        Self { run, parts: (0..workers.max(1)).map(part).map(Arc::new).collect(), again }
+        let alarm = Arc::<Alarm>::default();
+        let part = |_| Part {
+            rows: Mutex::default(),
+            presented: Mutex::default(),
+            chains: Chains::default(),
+            alarm: Arc::clone(&alarm),
+        };
+        Self { run, parts: (0..workers.max(1)).map(part).map(Arc::new).collect(), alarm }
     }
 
-    /// What is needed to judge connections again.
-    pub fn again(&self) -> &Again {
-        &self.again
+    /// Wakes who judges connections again.
+    pub fn alarm(&self) -> &Alarm {
+        &self.alarm
+    }
+
+    /// Whether there is a connection whose client can be judged again.
+    pub fn has_presented(&self) -> bool {
+        self.parts.iter().any(|part| !lock(&part.presented).is_empty())
     }
 
     /// The connections whose clients can be judged again, in no order.
@@ -140,20 +145,14 @@ fn walk<T>(connections: &Connections<T>, after: u64) -> impl Iterator<Item = (u6
 }
 
 impl Listed {
-    /// Its client has presented these certificates, which were judged by the rules of `generation`: from now on they can be
-    /// judged again. `row` is this connection's.
-    pub fn presented(
-        &self,
-        row: Arc<Row>,
-        certificates: Vec<CertificateDer<'static>>,
-        judged: Judged,
-        generation: u64,
-    ) {
-        let (good_until, again) = (judged.good_until, &self.part.again);
-        let presented = Arc::new(Presented::new(row, certificates, judged, &again.chains));
+    /// Its client has presented these certificates, which were judged so: from now on they can be judged again. `row` is this
+    /// connection's.
+    pub fn presented(&self, row: Arc<Row>, certificates: Vec<CertificateDer<'static>>, judged: Judged) {
+        let Judged { good_until, generation, .. } = judged;
+        let presented = Arc::new(Presented::new(row, certificates, judged, &self.part.chains));
         lock(&self.part.presented).insert(self.number, presented);
         // Only now: who is woken finds it.
-        again.alarm.joined(generation, good_until);
+        self.part.alarm.joined(generation, good_until);
     }
 }
 

@@ -276,8 +276,8 @@ fn judge_again(termination: &Termination, terminated: &mut Terminated, entry: &E
     let auth = termination.terminator.client_auth();
     if let (Some(generation), Some(auth)) = (termination.judged_again, auth) {
         let certificates = std::mem::take(&mut terminated.finished.negotiated.peer_certificates);
-        let judged = Judged { auth: Arc::clone(auth), good_until: terminated.good_until };
-        entry.presented(certificates, judged, generation);
+        let judged = Judged { auth: Arc::clone(auth), good_until: terminated.good_until, generation };
+        entry.presented(certificates, judged);
     }
 }
 

@@ -205,11 +205,10 @@ impl Entry {
         });
     }
 
-    /// The client has presented these certificates, which were judged by the rules of `generation`: from now on they can be
-    /// judged again.
-    pub(super) fn presented(&self, certificates: Vec<CertificateDer<'static>>, judged: Judged, generation: u64) {
+    /// The client has presented these certificates, which were judged so: from now on they can be judged again.
+    pub(super) fn presented(&self, certificates: Vec<CertificateDer<'static>>, judged: Judged) {
         if let Some(listed) = &self.listed {
-            listed.presented(Arc::clone(&self.row), certificates, judged, generation);
+            listed.presented(Arc::clone(&self.row), certificates, judged);
         }
     }
 

@@ -1,21 +1,24 @@
 //! One look at all open connections: each chain is judged once by each rule, and connections whose clients would not be accepted
 //! any more are asked to end. Must not know: when that is done, where the rules come from.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+
+use rustls::pki_types::CertificateDer;
 
 use crate::live::presented::Presented;
 use crate::live::row::Row;
+use crate::live::shelf::Id;
 use crate::review::rules::{Rule, Rules};
 use crate::tls::trust::clients::ClientAuth;
 use crate::tls::trust::clients::again::Distrust;
 
-/// A chain, and what it was judged by: what decides a verdict besides the time.
-type Case = ([u8; 32], [u8; 32]);
-
-/// The verdicts of earlier rounds that are still needed: long lists take long to search, and signatures to verify.
+/// The verdicts of earlier rounds that are still needed, by the fingerprints of rules and the ids of chains: these decide a
+/// verdict, besides the time. Long lists take long to search, and signatures to verify. Those of handshakes are not among them:
+/// the connections have them.
 #[derive(Debug, Default)]
-pub(super) struct Known(HashMap<Case, Verdict>);
+pub(super) struct Known(HashMap<[u8; 32], BTreeMap<Id, Verdict>>);
 
 /// The last second at which it holds, since 1970, or why the client would not be accepted.
 type Verdict = Result<i64, Arc<Distrust>>;
@@ -37,16 +40,38 @@ impl Known {
 
     /// `now` is in seconds since 1970.
     pub(super) fn judge(&mut self, all: impl Iterator<Item = Arc<Presented>>, rules: &Rules<'_>, now: i64) -> Found {
+        self.judge_by(all, rules, now, ClientAuth::judge_again)
+    }
+
+    fn judge_by(
+        &mut self,
+        all: impl Iterator<Item = Arc<Presented>>,
+        rules: &Rules<'_>,
+        now: i64,
+        judge: impl Fn(&Arc<ClientAuth>, &[CertificateDer<'_>], i64) -> Result<i64, Distrust>,
+    ) -> Found {
         let before = std::mem::take(&mut self.0);
         let mut found = Found { due: i64::MAX, closed: 0 };
         for presented in all.filter(|presented| presented.row.call.is_trusted()) {
+            // The rules have changed since this round began. The connection has rung, so that the next one comes at once.
+            if rules.are_older_than(presented.judged.generation) {
+                continue;
+            }
             let auth = match rule(&presented.row, rules) {
                 Rule::Judge(auth) => auth,
                 Rule::Gone => &presented.judged.auth,
                 Rule::Keep => continue,
             };
-            let case = (presented.chain().id, *auth.fingerprint());
-            let verdict = self.0.entry(case).or_insert_with(|| verdict(&presented, auth, before.get(&case), now));
+            if let Some(good_until) = of_handshake(&presented, auth, now) {
+                found.due = found.due.min(good_until.saturating_add(1));
+                continue;
+            }
+            let (rule, id) = (auth.fingerprint(), presented.id());
+            let known = before.get(rule).and_then(|known| known.get(id)?.as_ref().ok().copied());
+            let verdict = self.0.entry(*rule).or_default().entry(*id).or_insert_with(|| {
+                let known = known.filter(|good_until| *good_until >= now);
+                known.map_or_else(|| anew(&presented, |chain| judge(auth, chain, now)), Ok)
+            });
             match verdict {
                 Ok(good_until) => found.due = found.due.min(good_until.saturating_add(1)),
                 Err(why) => {
@@ -65,15 +90,22 @@ fn rule<'s>(row: &Row, rules: &Rules<'s>) -> Rule<'s> {
     rules.find(&record.listener, record.route.as_deref().unwrap_or_default())
 }
 
-/// The verdict by `auth`: that of the handshake or of an earlier round, while it holds.
-fn verdict(presented: &Presented, auth: &Arc<ClientAuth>, known: Option<&Verdict>, now: i64) -> Verdict {
+/// The verdict of the handshake, if it was one by `auth` and still holds.
+fn of_handshake(presented: &Presented, auth: &ClientAuth, now: i64) -> Option<i64> {
     let judged = &presented.judged;
-    let first = (judged.auth.fingerprint() == auth.fingerprint()).then_some(judged.good_until);
-    let known = known.and_then(|known| known.as_ref().ok().copied());
-    match known.into_iter().chain(first).find(|good_until| *good_until >= now) {
-        Some(good_until) => Ok(good_until),
-        None => auth.judge_again(&presented.chain().certificates, now).map_err(Arc::new),
-    }
+    (judged.auth.fingerprint() == auth.fingerprint() && judged.good_until >= now).then_some(judged.good_until)
+}
+
+/// Judges a chain. A panic is the fault of this chain alone: it would come again with each look, and all that follow would
+/// never be judged. The client cannot stay, since nobody can judge it, and its next handshake would panic as well.
+fn anew(presented: &Presented, judge: impl FnOnce(&[CertificateDer<'_>]) -> Result<i64, Distrust>) -> Verdict {
+    let judged = catch_unwind(AssertUnwindSafe(|| judge(&presented.certificates())));
+    let judged = judged.unwrap_or_else(|_| {
+        let connection_id = presented.row.facts().record.connection_id;
+        tracing::error!(%connection_id, "judging a client's certificates again has panicked, it is not accepted any more");
+        Err(Distrust::panicked())
+    });
+    judged.map_err(Arc::new)
 }
 
 #[cfg(test)]

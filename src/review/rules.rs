@@ -19,23 +19,32 @@ pub(super) enum Rule<'s> {
     Gone,
 }
 
-/// The rules of all routes.
-#[derive(Debug, Default)]
-pub(super) struct Rules<'s>(HashMap<&'s str, HashMap<&'s str, Rule<'s>>>);
+/// The rules of all routes, of one snapshot.
+#[derive(Debug)]
+pub(super) struct Rules<'s> {
+    generation: u64,
+    of_listeners: HashMap<&'s str, HashMap<&'s str, Rule<'s>>>,
+}
 
 impl<'s> Rules<'s> {
     pub(super) fn of(snapshot: &'s Snapshot) -> Self {
         let of_routes = |ways: &'s Ways| ways.all().filter_map(|route| Some((&*route.name, rule(route)?))).collect();
-        Self(snapshot.listeners().map(|listener| (&*listener.name, of_routes(&listener.ways))).collect())
+        let of_listeners = snapshot.listeners().map(|listener| (&*listener.name, of_routes(&listener.ways))).collect();
+        Self { generation: snapshot.generation(), of_listeners }
+    }
+
+    /// Whether those of this generation are newer. A larger number is.
+    pub(super) fn are_older_than(&self, generation: u64) -> bool {
+        self.generation < generation
     }
 
     pub(super) fn find(&self, listener: &str, route: &str) -> Rule<'s> {
-        self.0.get(listener).and_then(|routes| routes.get(route)).copied().unwrap_or(Rule::Gone)
+        self.of_listeners.get(listener).and_then(|routes| routes.get(route)).copied().unwrap_or(Rule::Gone)
     }
 
     #[cfg(test)]
     pub(super) fn one(listener: &'s str, route: &'s str, rule: Rule<'s>) -> Self {
-        Self(HashMap::from([(listener, HashMap::from([(route, rule)]))]))
+        Self { generation: 1, of_listeners: HashMap::from([(listener, HashMap::from([(route, rule)]))]) }
     }
 }
 

@@ -37,7 +37,7 @@ impl Scene {
         Self::with("token_file = \"token\"\n")
     }
 
-    /// The same with these lines of `[admin]` and below it.
+    /// The same with these lines of `[admin]` and below it. Clients of its listeners may stay without a hello.
     fn with(admin: &str) -> Self {
         let pki = Pki::new();
         for (stem, days) in [("valid", 90), ("soon", 3), ("expired", -2)] {
@@ -53,10 +53,11 @@ impl Scene {
         let text = format!(
             "[admin]\nlisten=\"127.0.0.1:0\"\n{admin}\n\
              [state]\ndirectory = \"state\"\n[acme.inside]\ndirectory = \"https://127.0.0.1:1/directory\"\n\
-             [[listener]]\nname = \"ldaps\"\nlisten = \"127.0.0.1:0\"\nbackend = \"directory\"\n\
+             [[listener]]\nname = \"ldaps\"\nlisten = \"127.0.0.1:0\"\nbackend = \"directory\"\nhandshake_timeout = \"1h\"\n\
              certificates = [\"certs\", {{ acme = \"inside\", names = [\"ordered.test\"] }}]\n\
              labels = {{ team = \"directory\", env = \"prod\" }}\n\
              [[listener]]\nname = \"apps\"\nlisten = \"127.0.0.1:0\"\nbackend = \"web\"\ncertificates = [\"certs\"]\n\
+             handshake_timeout = \"1h\"\n\
              [[listener.route]]\nname = \"through\"\nserver_names = [\"db.test\"]\nmode = \"passthrough\"\nbackend = \"web\"\n\
              labels = {{ owner = {owner} }}\n\
              [backend.directory]\nservers = [\"{up}\", \"{down}\"]\n\

@@ -1,8 +1,19 @@
 use std::collections::BTreeSet;
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::Duration;
+
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, SerialNumber,
+};
 
 use super::*;
+use crate::allocator::tests::kept;
 use crate::live::filter::tests::row;
 use crate::observe::access::record::Record;
+use crate::tls::trust::clients::ClientAuth;
+use crate::tls::trust::clients::settings::{Demand, Settings};
+use crate::tls::trust::lists::rules::Rules;
 
 fn filter(conditions: &[(&str, &str)]) -> Filter {
     let mut filter = Filter::default();
@@ -21,6 +32,30 @@ fn filled(count: u64) -> (Registry, Vec<Listed>) {
     };
     let listed = (1..=count).map(list).collect();
     (registry, listed)
+}
+
+/// A CA, and its certificate.
+fn ca() -> (Issuer<'static, KeyPair>, CertificateDer<'static>) {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().unwrap();
+    let certificate = params.self_signed(&key).unwrap().der().clone();
+    (Issuer::new(params, key), certificate)
+}
+
+fn auth() -> Arc<ClientAuth> {
+    let (_, ca) = ca();
+    let settings = Settings { demand: Demand::Optional, lists: Rules::default(), names: Vec::new(), pins: Vec::new() };
+    Arc::new(ClientAuth::new(settings, vec![ca], Vec::new()).unwrap())
+}
+
+/// A connection with that number, which that worker serves, and whose client can be judged again.
+fn joined(registry: &Registry, auth: &Arc<ClientAuth>, (worker, number): (usize, u64)) -> Listed {
+    let row = Arc::new(row(|record| record.connection_id.number = number));
+    let listed = registry.list(worker, Arc::clone(&row));
+    let judged = Judged { auth: Arc::clone(auth), good_until: i64::MAX, generation: 0 };
+    listed.presented(row, vec![vec![7; 500].into()], judged);
+    listed
 }
 
 fn numbers(page: &Page) -> Vec<u64> {
@@ -88,4 +123,67 @@ fn only_those_that_are_meant_are_asked_to_end() {
     }
     drop(listed);
     assert_eq!(registry.close(&odd, Mode::Now), 0, "who has ended is listed no more");
+}
+
+#[test]
+fn a_worker_waits_for_no_lock_of_another_one() {
+    let (registry, auth) = (Arc::new(Registry::new(7, 2)), auth());
+    let _first = joined(&registry, &auth, (0, 1));
+    let part = Arc::clone(&registry.parts[0]);
+    let held = (lock(&part.rows), lock(&part.presented), part.chains.held());
+    let (done, is_done) = channel();
+    let of_thread = Arc::clone(&registry);
+    // The same chain, on the other worker.
+    let worker = thread::spawn(move || {
+        drop(joined(&of_thread, &auth, (1, 2)));
+        done.send(()).unwrap();
+    });
+    let ended = is_done.recv_timeout(Duration::from_secs(60));
+    drop(held);
+    worker.join().unwrap();
+    assert_eq!(ended, Ok(()), "it waits");
+    assert_eq!(registry.presented().count(), 1);
+}
+
+/// For each of a thousand connections, in bytes: how long the client's certificate is, and what is kept so that the client can be
+/// judged again.
+fn kept_for_each(chain: impl Fn(u64) -> Vec<CertificateDer<'static>>) -> (i64, i64) {
+    const COUNT: u64 = 1000;
+    let (registry, auth) = (Registry::new(7, 2), auth());
+    let mut own = 0;
+    let open: Vec<_> = (1..=COUNT)
+        .map(|number| {
+            let row = Arc::new(row(|record| record.connection_id.number = number));
+            let chain = chain(number);
+            own += chain[0].len() as i64;
+            (registry.list(number as usize, Arc::clone(&row)), row, chain)
+        })
+        .collect();
+    let kept = kept(|| {
+        for (listed, row, chain) in &open {
+            let judged = Judged { auth: Arc::clone(&auth), good_until: i64::MAX, generation: 0 };
+            listed.presented(Arc::clone(row), chain.clone(), judged);
+        }
+    });
+    (own / COUNT as i64, kept / COUNT as i64)
+}
+
+#[test]
+fn what_is_kept_to_judge_a_client_again_is_its_certificate_and_little_more() {
+    let ((issuer, above), key) = (ca(), KeyPair::generate().unwrap());
+    let certificate = |number: u64| {
+        let mut params = CertificateParams::new(vec![format!("client-{number}.example.com")]).unwrap();
+        params.distinguished_name.push(DnType::CommonName, format!("client-{number}"));
+        params.serial_number = Some(SerialNumber::from(1 << 60 | number));
+        params.use_authority_key_identifier_extension = true;
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        params.signed_by(&key, &issuer).unwrap().der().clone()
+    };
+    let (own, alone) = kept_for_each(|number| vec![certificate(number)]);
+    let (_, below) = kept_for_each(|number| vec![certificate(number), above.clone(), above.clone()]);
+    let one = certificate(1);
+    let (_, same) = kept_for_each(|_| vec![one.clone(), above.clone()]);
+    // docs/performance.md has the figures: 396, 654, 655 and 101.
+    let is_right = (200..=307).contains(&(alone - own)) && below <= alone + 16 && (64..=128).contains(&same);
+    assert!(is_right, "own {own}, kept {alone}, with a chain {below}, for the same client {same}");
 }

@@ -1,7 +1,7 @@
 //! Thousands of connections are listed, filtered and closed in pages, while others move bytes.
 
 use std::collections::BTreeSet;
-use std::io::Write;
+use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -9,17 +9,97 @@ use std::thread;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::Value;
 
-use super::{PATH, closes, greet, stage};
+use super::{PATH, closes, stage};
 use crate::support::by_hand::ByHand;
-use crate::support::client::{Ending, Tls, connect_from, drain};
+use crate::support::client::{Client, Ending, Tls, connect_from, drain};
 use crate::support::http::{Door, Response};
 use crate::support::procfs::eventually;
+use crate::support::stage::{NAME, Stage};
+use crate::support::stream::{Stream, bytes};
 
-/// As many as the limit of open files allows, with half of it left to the other tests of this process.
+/// [`MANY`], or as many as the limit of open files allows, with half of it left to the other tests of this process. Fewer are no
+/// fault of the program, but are reported, whether the test passes or not.
 fn most() -> usize {
     let limit = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }).unwrap();
-    limit.maximum.map_or(MANY, |limit| (limit as usize / 2).min(MANY))
+    let most = limit.maximum.map_or(MANY, |limit| (limit as usize / 2).min(MANY));
+    if most < MANY {
+        let hard = limit.maximum.unwrap_or_default();
+        // Not with `eprintln!`, which is shown for tests that fail.
+        let line = format!("{most} connections instead of {MANY}: open files are limited to {hard}\n");
+        io::stderr().write_all(line.as_bytes()).unwrap();
+    }
+    most
+}
+
+/// Ends the traffic when it is dropped, also by a test that fails.
+struct Until<'a>(&'a AtomicBool);
+
+impl Drop for Until<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Moves data through a connection until it is over, and ends it. Every byte is right.
+fn flow((mut client, mut server): (Client, TcpStream), done: &AtomicBool) {
+    let (mut there, mut back) = (Stream::new(3), Stream::new(3));
+    let mut received = vec![0; PIECE];
+    loop {
+        // Read before: there is a turn after everything else.
+        let is_last = done.load(Ordering::Relaxed);
+        let piece = there.next(PIECE).to_vec();
+        client.send(&piece).unwrap();
+        let received = &mut received[..piece.len()];
+        server.read_exact(received).unwrap();
+        back.check(received);
+        server.write_all(received).unwrap();
+        assert!(client.read_exact(piece.len()) == piece, "wrong bytes");
+        if is_last {
+            break;
+        }
+    }
+    client.close_notify().unwrap();
+    assert_eq!(drain(&mut server), (Vec::new(), Ending::Fin));
+    drop(server);
+    assert_eq!(client.read_to_end(), (Vec::new(), Ending::CloseNotify));
+}
+
+/// Clients from one address that have asked their servers something.
+struct Asking<'a> {
+    pairs: Vec<(Client, TcpStream)>,
+    answer: &'a [u8],
+}
+
+impl<'a> Asking<'a> {
+    fn new((stage, backend): (&Stage, &ByHand), from: Ipv4Addr, count: usize, answer: &'a [u8]) -> Self {
+        let joined = |number: usize| {
+            let config = stage.config(Tls::BOTH[number % 2]);
+            let mut client = Client::on(connect_from(from, stage.address()), config, NAME);
+            client.handshake().unwrap();
+            let mut server = backend.accept();
+            client.send(b"?").unwrap();
+            server.read_exact(&mut [0]).unwrap();
+            (client, server)
+        };
+        Self { pairs: (0..count).map(joined).collect(), answer }
+    }
+
+    /// The servers of half of them answer; of all others, if `rest`.
+    fn answer(&mut self, rest: bool) {
+        let half = self.pairs.iter_mut().skip(usize::from(rest)).step_by(2);
+        half.for_each(|(_, server)| server.write_all(self.answer).unwrap());
+    }
+
+    /// Each client gets the whole answer before its end, which its server has not confirmed.
+    fn assert_ended_politely(self) {
+        for (mut client, mut server) in self.pairs {
+            let (received, ending) = client.read_to_end();
+            assert!(received == self.answer, "{} bytes of {}", received.len(), self.answer.len());
+            assert_eq!(ending, Ending::Fin);
+            assert_eq!(drain(&mut server), (Vec::new(), Ending::Reset));
+        }
+    }
 }
 
 /// All ids that fit the query, from pages of that size.
@@ -45,25 +125,21 @@ fn thousands_are_listed_filtered_and_closed_while_traffic_flows() {
     let listener = "handshake_timeout = \"1h\"\nmax_connections = 20000";
     let stage = stage(&backend, "", listener);
     let door = stage.door();
-    let pairs = Tls::BOTH.map(|tls| stage.joined(&backend, tls));
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
-        let traffic: Vec<_> = pairs
-            .into_iter()
-            .map(|(mut client, mut server)| {
-                scope.spawn(|| {
-                    while !done.load(Ordering::Relaxed) {
-                        greet(&mut client, &mut server);
-                    }
-                    (client, server)
-                })
-            })
-            .collect();
-        let open = |source: u8, count: usize| -> Vec<TcpStream> {
-            let from = Ipv4Addr::new(127, 0, source, 1);
+        let _until = Until(&done);
+        for pair in Tls::BOTH.map(|tls| stage.joined(&backend, tls)) {
+            scope.spawn(|| flow(pair, &done));
+        }
+        let [now, polite] = [7, 8].map(|source| Ipv4Addr::new(127, 0, source, 1));
+        let open = |from: Ipv4Addr, count: usize| -> Vec<TcpStream> {
             (0..count).map(|_| connect_from(from, stage.address())).collect()
         };
-        let (mut first, second) = (open(7, many / 2), open(8, many - many / 2));
+        // Some with TLS, whose servers answer; most have sent nothing.
+        let (answer, asking) = (bytes(20_000), ASKING.min(many / 8));
+        let mut asking = Asking::new((&stage, &backend), polite, asking, &answer);
+        let mut first = open(now, many / 2);
+        let mut second = open(polite, many - many / 2 - asking.pairs.len());
         eventually("all are listed", || (ids(&door, "older_than=0s", 1000).len() == many + 2).then_some(()));
         let all = ids(&door, "older_than=0s", 999);
         assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), many + 2, "nobody is on two pages");
@@ -77,15 +153,19 @@ fn thousands_are_listed_filtered_and_closed_while_traffic_flows() {
         }
         eventually("they are gone", || ids(&door, "client=127.0.7.1", 1000).is_empty().then_some(()));
         assert_eq!(ids(&door, "client=127.0.8.1", 1000).len(), many - many / 2);
+        asking.answer(false);
         closes(&door, "client=127.0.8.1", many - many / 2);
+        // Who waits for an answer still gets it.
+        asking.answer(true);
+        for tcp in &mut second {
+            assert_eq!(drain(tcp), (Vec::new(), Ending::Fin));
+        }
+        asking.assert_ended_politely();
         drop(second);
         eventually("only the traffic is left", || (ids(&door, "older_than=0s", 1000).len() == 2).then_some(()));
-        done.store(true, Ordering::Relaxed);
-        for traffic in traffic {
-            let (mut client, mut server) = traffic.join().unwrap();
-            greet(&mut client, &mut server);
-        }
     });
+    let closed = "tlsgate_connections_closed_total{listener=\"main\",outcome=\"closed_by_operator\"}";
+    assert!(door.get("/metrics").body.contains(&format!("{closed} {many}\n")), "each has ended as it was asked to");
 }
 
 #[test]
@@ -125,3 +205,7 @@ fn listings_that_nobody_waits_for_hold_up_nobody() {
 }
 
 const MANY: usize = 9000;
+/// Of these, clients with TLS whose servers answer.
+const ASKING: usize = 300;
+/// Bytes.
+const PIECE: usize = 1000;

@@ -23,6 +23,14 @@ pub struct Distrust {
     pub reason: Box<str>,
 }
 
+impl Distrust {
+    /// For a client that cannot be judged, since that has panicked.
+    pub fn panicked() -> Self {
+        let (fault, alert) = (Rejection::Invalid, AlertDescription::BadCertificate);
+        Self { fault, alert, reason: "judging the client's certificates has panicked".into() }
+    }
+}
+
 impl ClientAuth {
     /// Judges what a client has presented, its own certificate first; nothing if it has presented none. `now` is in seconds since
     /// 1970, as is the last second at which the verdict holds: then it has to be judged again.
