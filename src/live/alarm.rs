@@ -52,8 +52,9 @@ impl Alarm {
 
     /// The rules have changed.
     pub fn ring(&self) {
-        // Where it was rung before, who did so wakes.
-        if !self.rung.load(Ordering::Acquire) && !self.rung.swap(true, Ordering::AcqRel) {
+        // Where it was rung before, who did so wakes. Not only read: whoever takes the ring away has to see the rules that were
+        // there before this.
+        if !self.rung.swap(true, Ordering::AcqRel) {
             self.wake();
         }
     }
