@@ -22,7 +22,9 @@ use crate::support::stream::{Stream, bytes};
 fn most() -> usize {
     let limit = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }).unwrap();
-    let most = limit.maximum.map_or(MANY, |limit| (limit as usize / 2).min(MANY));
+    // The proxy has the same limit, needs two for each connection, and keeps some back.
+    let room = |limit: u64| (limit * 9 / 20).min((limit / 2).saturating_sub(300)) as usize;
+    let most = limit.maximum.map_or(MANY, |limit| room(limit).min(MANY));
     if most < MANY {
         let hard = limit.maximum.unwrap_or_default();
         // Not with `eprintln!`, which is shown for tests that fail.
