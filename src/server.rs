@@ -43,6 +43,7 @@ use crate::snapshot::{Current, Snapshot};
 
 mod activated;
 mod descriptors;
+mod draining;
 mod fleet;
 mod gauges;
 mod governor;

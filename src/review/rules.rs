@@ -29,6 +29,11 @@ impl<'s> Rules<'s> {
         Self(snapshot.listeners().map(|listener| (&*listener.name, of_routes(&listener.ways))).collect())
     }
 
+    /// Whether anybody is judged by one of them.
+    pub(super) fn judge(&self) -> bool {
+        self.0.values().flat_map(HashMap::values).any(|rule| matches!(rule, Rule::Judge(_)))
+    }
+
     pub(super) fn find(&self, listener: &str, route: &str) -> Rule<'s> {
         self.0.get(listener).and_then(|routes| routes.get(route)).copied().unwrap_or(Rule::Gone)
     }

@@ -23,6 +23,7 @@ use crate::support::procfs::eventually;
 use crate::support::proxy::Proxy;
 use crate::support::stage::{Lines, NAME, certified, config};
 
+mod draining;
 mod moments;
 
 /// Serial numbers of the clients.
