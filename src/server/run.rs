@@ -24,7 +24,7 @@ use crate::server::releases::{Releases, Wish};
 use crate::server::series::Alive;
 use crate::server::signals::{Asked, Streams};
 use crate::server::wanted::{Waiting, Wanted, rereading};
-use crate::server::{Ended, Server, Signals, admin_name, follow};
+use crate::server::{Ended, Server, Signals, admin_name, follow, operated};
 
 /// What is to be done, one after the other.
 #[derive(Default)]
@@ -239,8 +239,11 @@ impl Server {
         sockets.extend(of_admin.map(|(purpose, address, socket)| (admin_name(purpose, address), socket)));
         let started = Successor::start(sockets, self.monitor.as_ref()).and_then(|successor| {
             let pid = successor.id();
+            let control = self.control.clone();
+            let told =
+                move || control.changes.tell(|| operated::to_hand_over(&control.current.load())).unwrap_or_default();
             // It waits for up to a minute, while this thread has to handle signals and reloads.
-            let wait = move || drop(taken_over.blocking_send(successor.wait_until_ready()));
+            let wait = move || drop(taken_over.blocking_send(successor.wait_until_ready(told)));
             thread::Builder::new().name("handover".into()).spawn(wait)?;
             Ok(pid)
         });
@@ -259,12 +262,20 @@ impl Server {
         match taken_over {
             Ok(pid) => {
                 tracing::info!(pid, "another process has taken over");
+                if self.control.changes.tell(|| operated::is_any(&self.control.current.load())) == Some(true) {
+                    tracing::warn!(
+                        pid,
+                        "it is of an older version: its weights and states of servers are those of the configuration"
+                    );
+                }
                 // From now on the service manager is to hear of the other process only.
                 self.watchdog = None;
                 self.reloader.sockets().hand_over();
                 true
             }
             Err(error) => {
+                // Before anybody can know of it: a change is not refused any more then.
+                self.control.changes.go_on();
                 tracing::error!("no other process has taken over, everything stays as it is: {error}");
                 self.successor = None;
                 self.status.upgrading(None);
