@@ -302,8 +302,10 @@ impl<S: Sockets> Reloader<S> {
         Control::new(Arc::clone(&self.current), self.status.subscribe())
     }
 
-    /// Publishes in the status that the process is about to end.
-    pub fn draining(&mut self) {
+    /// Publishes in the status that the process is about to end. Reloads go on where somebody begins them, by
+    /// [`Ready::while_draining`]; `newest` is the release to read instead of one.
+    pub fn draining(&mut self, newest: impl Fn(Release) -> Release + Send + Sync + 'static) {
+        self.builder.build = Arc::new(move |basis| Ready::while_draining(basis, &newest));
         self.note(|status| status.draining = true);
     }
 

@@ -42,6 +42,11 @@ impl Review {
         Ok(Self { live, thread: Some(thread) })
     }
 
+    /// Whether a client of an open connection is judged again, or of one whose handshake is not complete may be.
+    pub fn is_needed(&self, snapshot: &Snapshot) -> bool {
+        self.live.has_presented() || Rules::of(snapshot).judge()
+    }
+
     /// The rules may have changed.
     pub fn ring(&self) {
         self.live.alarm().ring();

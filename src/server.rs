@@ -43,12 +43,15 @@ use crate::snapshot::{Current, Snapshot};
 
 mod activated;
 mod descriptors;
+mod draining;
 mod fleet;
 mod gauges;
 mod governor;
 mod handover;
 mod info;
 mod notify;
+mod operated;
+mod question;
 mod releases;
 mod revocation;
 mod run;
@@ -157,6 +160,8 @@ impl Server {
         let (share, others) = joining.as_ref().map(|_| share::pair()).unzip();
         let kept = keepers(&first.built.snapshot, tokens.clone(), (monitor.clone(), share), nudge);
         let (keeper, lists) = kept.map_err(StartError::Worker)?;
+        // As late as possible: from then on until this process has taken over, the one before it refuses such changes.
+        inherited.ask().into_iter().for_each(|answer| operated::take_over(answer, &first.built.snapshot));
         let mut reloader = Reloader::start(origin, first, |current| {
             let (counted, pressure) = (Arc::clone(&metrics), Arc::clone(&pressure));
             let shared = shared(current, &workers, (log, counted, pressure), (heartbeats, Arc::clone(&live)), alive);

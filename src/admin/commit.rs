@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use hyper::header::RETRY_AFTER;
 use hyper::{Method, StatusCode};
 use tokio::sync::OwnedSemaphorePermit;
 use zeroize::Zeroizing;
@@ -13,6 +14,7 @@ use crate::admin::known::{Keepers, Process, starting};
 use crate::admin::request::answer::Answer;
 use crate::admin::request::paths::Change;
 use crate::admin::shared::Shared;
+use crate::reload::control::Control;
 
 /// A change that is asked for.
 pub(super) struct Asked {
@@ -84,8 +86,10 @@ async fn changed(shared: &Shared, caller: &Caller, process: Process, asked: &Ask
         Change::Renew => orders::renew(&acme, body).await,
         Change::Revoke => orders::revoke(&acme, body).await,
         Change::RollOver => orders::roll_over(&acme, body).await,
-        Change::ServerState => servers::set_state(&control.current.load(), value(0), value(1), body),
-        Change::Weights => weights::set(&control.current.load(), value(0), value(1), body),
+        Change::ServerState => {
+            lasting(&control, || servers::set_state(&control.current.load(), value(0), value(1), body))
+        }
+        Change::Weights => lasting(&control, || weights::set(&control.current.load(), value(0), value(1), body)),
         Change::CloseConnections => match connections::close(query.as_deref(), &live).await {
             Ok(closed) => {
                 shared.known.audit.closed(caller, &closed);
@@ -102,6 +106,13 @@ async fn changed(shared: &Shared, caller: &Caller, process: Process, asked: &Ask
             certificates::remove(&control, value(0), value(1)).await
         }
     }
+}
+
+/// A change that no file has: refused where a process that takes over would not have it.
+fn lasting(control: &Control, change: impl FnOnce() -> Answer) -> Answer {
+    control.changes.make(change).unwrap_or_else(|taken_over| {
+        Answer::error(StatusCode::SERVICE_UNAVAILABLE, &taken_over.to_string()).with(RETRY_AFTER, "1")
+    })
 }
 
 /// The files of a release are the same on all nodes.

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use thiserror::Error;
 
-use crate::backend::balance::{self, Algorithm, Candidate, Turns};
-use crate::backend::condition::{Fitness, Pauses};
+use crate::backend::balance::{Algorithm, Candidate};
+use crate::backend::condition::{Fitness, Pauses, State};
 use crate::backend::discover::Source;
 use crate::backend::health::check::Check;
 use crate::backend::lookup::Lookup;
@@ -21,8 +21,11 @@ use crate::starttls::protocol::Protocol;
 use crate::tls::handshake::connect::Connector;
 use crate::words::words;
 
+mod members;
 pub mod outgoing;
 
+use members::Part;
+pub use members::{Member, Members, Tier};
 use outgoing::Outgoing;
 
 /// The configuration of a backend.
@@ -120,34 +123,6 @@ pub struct Tls {
     pub starttls: Option<Protocol>,
 }
 
-/// The servers of a pool at one time.
-#[derive(Debug)]
-pub struct Members {
-    pub list: Vec<Member>,
-    turns: Turns,
-    /// Servers that are no longer in use, but that still have connections.
-    leaving: Vec<Arc<Server>>,
-}
-
-/// How a pool uses a server.
-#[derive(Debug, Clone)]
-pub struct Member {
-    pub server: Arc<Server>,
-    pub weight: u32,
-    /// Only servers of the lowest usable tier are used.
-    pub tier: Tier,
-    pub max_connections: usize,
-    key: u64,
-}
-
-/// The order of use: first by `backup`, then by `priority`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Tier {
-    pub backup: bool,
-    /// The priority of the SRV record; 0 for other servers.
-    pub priority: u16,
-}
-
 /// Why there is no server for a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum NoServer {
@@ -176,7 +151,7 @@ impl Pool {
             }),
         });
         let lookups: Vec<_> = lookups.collect();
-        let members = Members::new(&parts(&settings.servers, &lookups), before.map(Self::members));
+        let members = Members::new(&parts(&settings.servers, &lookups), before.map(Self::members), awaits(&lookups));
         Self { settings, check, tls: None, lookups, members: ArcSwap::new(members), renewing: Mutex::default() }
     }
 
@@ -189,10 +164,29 @@ impl Pool {
     pub(super) fn renew(&self) -> bool {
         let _one_at_a_time = self.renewing.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.members();
-        let members = Members::new(&parts(&self.settings.servers, &self.lookups), Some(Arc::clone(&before)));
+        let members = Members::new(
+            &parts(&self.settings.servers, &self.lookups),
+            Some(Arc::clone(&before)),
+            awaits(&self.lookups),
+        );
         let different = !Arc::ptr_eq(&before, &members);
         self.members.store(members);
         different
+    }
+
+    /// Gives a server the state that it had in another process. One that a source has not found yet has it when it is found.
+    pub fn take_over(&self, address: &Address, state: State) {
+        let _one_at_a_time = self.renewing.lock().unwrap_or_else(PoisonError::into_inner);
+        let members = self.members();
+        match members.list.iter().find(|member| member.server.address == *address) {
+            Some(member) => drop(member.server.set_state(state)),
+            None if awaits(&self.lookups) => {
+                let server = Server::new(address.clone());
+                server.set_state(state);
+                self.members.store(Arc::new(members.with(Arc::new(server))));
+            }
+            None => {}
+        }
     }
 
     /// The servers. Where there are none because a source was not looked up yet, waits for that, at most `connect_timeout`.
@@ -306,12 +300,9 @@ impl Pool {
     }
 }
 
-/// A server of a pool, before its `Server` is found or made.
-struct Part {
-    address: Address,
-    weight: u32,
-    tier: Tier,
-    max_connections: usize,
+/// Whether a source may still find servers that were found before.
+fn awaits(lookups: &[Arc<Lookup>]) -> bool {
+    lookups.iter().any(|lookup| !lookup.is_settled() || lookup.trouble().is_some())
 }
 
 fn by_source(lookups: &[Arc<Lookup>]) -> HashMap<&Source, &Arc<Lookup>> {
@@ -341,52 +332,6 @@ fn parts(entries: &[Entry], lookups: &[Arc<Lookup>]) -> Vec<Part> {
         }
     }
     parts
-}
-
-impl Members {
-    /// The members for these parts: the same ones as before where nothing is different, so that the turns continue.
-    fn new(parts: &[Part], before: Option<Arc<Self>>) -> Arc<Self> {
-        // A server that is added to others has a slow start. The first servers have none, since all would be equally slow.
-        let since = before.as_ref().filter(|before| !before.list.is_empty()).map(|_| Instant::now());
-        let mut by_address = HashMap::new();
-        for server in before.iter().flat_map(|before| before.servers()) {
-            // Servers in use come before leaving ones, and the first one counts.
-            by_address.entry(&server.address).or_insert(server);
-        }
-        let known = |address: &Address| by_address.get(address).map(|server| Arc::clone(server));
-        let member = |part: &Part| Member {
-            server: known(&part.address).unwrap_or_else(|| Arc::new(Server::since(part.address.clone(), since))),
-            weight: part.weight,
-            tier: part.tier,
-            max_connections: part.max_connections,
-            key: balance::key(part.address.to_string().as_bytes()),
-        };
-        let list: Vec<Member> = parts.iter().map(member).collect();
-        let Some(before) = &before else {
-            return Arc::new(Self { turns: Turns::new(list.len()), list, leaving: Vec::new() });
-        };
-        if list.len() == before.list.len() && list.iter().zip(&before.list).all(|(new, old)| new.is(old)) {
-            return Arc::clone(before);
-        }
-        let staying: HashSet<*const Server> = list.iter().map(|member| Arc::as_ptr(&member.server)).collect();
-        let stays = |server: &Arc<Server>| staying.contains(&Arc::as_ptr(server));
-        // Kept while they have connections: if their address comes back, the count is still right.
-        let leaving = before.servers().filter(|server| server.active() > 0 && !stays(server)).cloned().collect();
-        Arc::new(Self { turns: Turns::new(list.len()), list, leaving })
-    }
-
-    /// The servers in use, then the leaving ones.
-    fn servers(&self) -> impl Iterator<Item = &Arc<Server>> {
-        self.list.iter().map(|member| &member.server).chain(&self.leaving)
-    }
-}
-
-impl Member {
-    /// Whether nothing is different.
-    fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.server, &other.server)
-            && (self.weight, self.tier, self.max_connections) == (other.weight, other.tier, other.max_connections)
-    }
 }
 
 #[cfg(test)]

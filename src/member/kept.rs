@@ -26,7 +26,7 @@ pub(super) struct House {
 
 /// The record of the release that was served last. `None` where there is none.
 pub fn record(state: &Path, secrets: &Secrets) -> Result<Option<Record>, String> {
-    let path = folder_of(state).join(SERVING);
+    let path = serving(state);
     let sealed = match files::read(&path, files::LARGEST_SECRET) {
         Ok(contents) => contents.bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -34,6 +34,11 @@ pub fn record(state: &Path, secrets: &Secrets) -> Result<Option<Record>, String>
     };
     let record = secrets.seal.open(SEALED_AS, &sealed);
     record.map(Some).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// Where that record is.
+pub(super) fn serving(state: &Path) -> PathBuf {
+    folder_of(state).join(SERVING)
 }
 
 /// Which release was tried last by a process that had not served it before: its stamp.

@@ -24,7 +24,7 @@ use crate::fleet::tree::index::Index;
 use crate::fleet::tree::reader::Read;
 use crate::member::kept::{self, House};
 use crate::member::releases;
-use crate::member::secrets::Secrets;
+use crate::member::secrets::{self, Secrets};
 
 /// A release to start with.
 #[derive(Debug, Clone)]
@@ -149,6 +149,22 @@ impl First {
         }
         house.tries(&self.record)
     }
+}
+
+/// The release that this machine serves now, as its disk has it, if its configuration is not that one: for a process that takes
+/// part no longer. `None` also where it cannot be read. It waits for files.
+pub fn other(fleet: &Fleet, than: &Path) -> Option<(PathBuf, Arc<Known>)> {
+    let secrets = secrets::read(&fleet.secret_file, &fleet.etcd.prefix).ok()?;
+    let record = kept::record(state_of(fleet).ok()?, &secrets).ok()??;
+    // Only then is all of it read.
+    (releases::configuration(state_of(fleet).ok()?, record.root_for(&fleet.node)) != than).then_some(())?;
+    let First { file, known, .. } = First::kept(fleet, &secrets).ok()??;
+    Some((file, known?))
+}
+
+/// The file that changes whenever another release is served.
+pub fn serving(fleet: &Fleet) -> Option<PathBuf> {
+    state_of(fleet).ok().map(kept::serving)
 }
 
 fn known(manifest: Manifest) -> Arc<Known> {

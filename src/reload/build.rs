@@ -19,6 +19,7 @@ use crate::sandbox;
 use crate::sandbox::plan::Plan;
 use crate::snapshot::{Built, Snapshot};
 use crate::tls::certificate::store::Trust;
+use crate::warning::Warning;
 
 /// Where a configuration comes from.
 #[derive(Debug, Clone)]
@@ -113,6 +114,23 @@ impl Ready {
         Ok(Self { config, built, changes: Vec::new() })
     }
 
+    /// The same for a process that drains. Another version of the program may have taken over: a configuration that is not for
+    /// this one does not keep it from reading the files again that the configuration before names.
+    pub fn while_draining(basis: Basis, newest: impl Fn(Release) -> Release) -> Result<Self, Vec<ConfigError>> {
+        let origin = match basis.origin {
+            Origin::Release(release) => Origin::Release(newest(release)),
+            origin => origin,
+        };
+        let basis = Basis { origin, ..basis };
+        let known = matches!(basis.origin, Origin::File(_)).then(|| Basis { origin: Origin::Program, ..basis.clone() });
+        Self::next(basis).or_else(|errors| {
+            let Some(Ok(mut ready)) = known.map(Self::next) else { return Err(errors) };
+            let found = errors.first().map(ToString::to_string).unwrap_or_default();
+            ready.built.warnings.push(Warning::new(format!("{UNFIT}: {found}")));
+            Ok(ready)
+        })
+    }
+
     /// Reads everything again. This can take long, since it waits for file systems.
     pub fn next(basis: Basis) -> Result<Self, Vec<ConfigError>> {
         let Basis { origin, config: before, snapshot, trust, confined } = basis;
@@ -171,3 +189,6 @@ fn process(config: &Config) -> impl PartialEq {
     let paths: Vec<_> = sandbox_paths.iter().map(|path| path.value.clone()).collect();
     (name(user), name(group), sandbox.value, paths)
 }
+
+const UNFIT: &str = "this process drains, and cannot use the configuration any more: clients of open connections are judged \
+                     by the files of the one before";

@@ -1,7 +1,7 @@
 //! The handle with which other parts of the process read the state and ask for changes. Must not know: how a reload works.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -22,7 +22,21 @@ pub struct Control {
     pub current: Arc<Current>,
     /// The state of the configuration and of the last reload; changes after every attempt.
     pub status: watch::Receiver<Arc<Status>>,
+    /// By which operators change what no file has.
+    pub changes: Arc<Changes>,
 }
+
+/// Changes of what no file has, such as weights: where another process takes over, it has all that were made.
+#[derive(Debug, Default)]
+pub struct Changes {
+    /// Another process was told of all so far.
+    are_told: Mutex<bool>,
+}
+
+/// Another process was told of all changes so far, and would not have this one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("another process is about to take over, and would not have this change: ask again in a moment")]
+pub struct TakenOver;
 
 /// What can be asked for.
 #[derive(Debug)]
@@ -84,7 +98,7 @@ impl Control {
     /// A handle, and the receiver of its commands.
     pub fn new(current: Arc<Current>, status: watch::Receiver<Arc<Status>>) -> (Self, mpsc::Receiver<Command>) {
         let (commands, arriving) = mpsc::channel(QUEUED);
-        (Self { commands, current, status }, arriving)
+        (Self { commands, current, status, changes: Arc::default() }, arriving)
     }
 
     /// Reloads, and waits for the report. Reloads that are asked for at the same time are one reload.
@@ -134,5 +148,44 @@ impl Control {
     }
 }
 
+impl Changes {
+    /// Makes a change, and returns what it returns.
+    pub fn make<T>(&self, change: impl FnOnce() -> T) -> Result<T, TakenOver> {
+        let are_told = self.lock();
+        if *are_told { Err(TakenOver) } else { Ok(change()) }
+    }
+
+    /// Reads what another process is told; `None` where it was told already. From now on, none is made.
+    pub fn tell<T>(&self, read: impl FnOnce() -> T) -> Option<T> {
+        let mut are_told = self.lock();
+        (!std::mem::replace(&mut *are_told, true)).then(read)
+    }
+
+    /// The other process has not taken over.
+    pub fn go_on(&self) {
+        *self.lock() = false;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, bool> {
+        self.are_told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Commands that wait to be taken; senders of more wait until there is room.
 const QUEUED: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_change_is_made_from_the_telling_until_it_goes_on() {
+        let changes = Changes::default();
+        assert_eq!(changes.make(|| 1), Ok(1));
+        assert_eq!((changes.tell(|| 2), changes.tell(|| 3)), (Some(2), None));
+        assert_eq!(changes.make(|| 4), Err(TakenOver));
+        changes.go_on();
+        assert_eq!(changes.make(|| 5), Ok(5));
+        assert_eq!(changes.tell(|| 6), Some(6));
+    }
+}

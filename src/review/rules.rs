@@ -38,6 +38,11 @@ impl<'s> Rules<'s> {
         self.generation < generation
     }
 
+    /// Whether anybody is judged by one of them.
+    pub(super) fn judge(&self) -> bool {
+        self.of_listeners.values().flat_map(HashMap::values).any(|rule| matches!(rule, Rule::Judge(_)))
+    }
+
     pub(super) fn find(&self, listener: &str, route: &str) -> Rule<'s> {
         self.of_listeners.get(listener).and_then(|routes| routes.get(route)).copied().unwrap_or(Rule::Gone)
     }

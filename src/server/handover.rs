@@ -1,8 +1,9 @@
 //! Passes listening sockets from a running process to the one that takes over, so that no connection is refused in between.
 //!
 //! The successor is started with one end of a socket pair as its standard input. It receives the sockets on it, each with
-//! its name, and sends a message back when it accepts. Must not know: what is served on the sockets, why a process is
-//! replaced.
+//! its name, and sends a message back when it accepts. One of the sockets is for a question: it asks what has changed. A process
+//! closes what it has no use for, so one of an older version asks nothing, and is not asked. Must not know: what is served on
+//! the sockets, what has changed, why a process is replaced.
 
 use std::collections::HashMap;
 use std::io::{self, Error, ErrorKind, IoSlice, IoSliceMut};
@@ -21,6 +22,7 @@ use rustix::net::{
 use crate::monitor::successor;
 use crate::monitor::{Monitor, Started};
 use crate::net::listen::{FileId, Handed, Listening};
+use crate::server::question;
 
 /// What identifies a socket in both processes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -29,6 +31,13 @@ pub(super) struct Name {
     pub(super) listener: String,
     /// As configured.
     pub(super) address: String,
+}
+
+impl Name {
+    /// Of the socket for the question. No address is written so.
+    fn of_question() -> Self {
+        Self { listener: String::new(), address: "question".to_owned() }
+    }
 }
 
 /// The sockets that a predecessor has handed over.
@@ -56,6 +65,12 @@ impl Inherited {
         self.sockets.remove(name)
     }
 
+    /// Asks the predecessor what has changed; `None` where there is none, or an older version. From then on it changes nothing
+    /// any more until this process has taken over or has ended. Waits for it for some seconds at most.
+    pub(super) fn ask(&mut self) -> Option<io::Result<Vec<u8>>> {
+        self.take(&Name::of_question()).map(|question| question::ask(question.socket))
+    }
+
     /// All whose names are accepted.
     pub(super) fn take_if(&mut self, mut is_accepted: impl FnMut(&Name) -> bool) -> Vec<(Name, Handed)> {
         self.sockets.extract_if(|name, _| is_accepted(name)).collect()
@@ -76,6 +91,8 @@ impl Inherited {
 pub(super) struct Successor {
     process: Process,
     channel: OwnedFd,
+    /// On which it asks.
+    question: OwnedFd,
     sockets: Vec<(Name, OwnedFd, Option<FileId>)>,
 }
 
@@ -92,7 +109,9 @@ impl Successor {
     /// in [`Successor::wait_until_ready`].
     pub(super) fn start(sockets: Vec<(Name, &Listening)>, monitor: Option<&Monitor>) -> io::Result<Self> {
         let own = |(name, socket): (Name, &Listening)| Ok((name, socket.as_fd().try_clone_to_owned()?, socket.file()));
-        let sockets = sockets.into_iter().map(own).collect::<io::Result<_>>()?;
+        let mut sockets = sockets.into_iter().map(own).collect::<io::Result<Vec<_>>>()?;
+        let (question, asking) = question::pair()?;
+        sockets.push((Name::of_question(), asking, None));
         // SEQPACKET keeps messages apart, so one packet is one socket, and its end is seen when the peer exits.
         let (channel, theirs) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).map_err(Error::from)?;
@@ -105,7 +124,7 @@ impl Successor {
                 Process::Here(successor::command(&successor::own_path()?, &arguments, theirs).spawn()?)
             }
         };
-        Ok(Self { process, channel, sockets })
+        Ok(Self { process, channel, question, sockets })
     }
 
     /// Sends every socket. It blocks where the channel is full, after some hundred sockets, until the successor reads.
@@ -125,18 +144,16 @@ impl Successor {
         }
     }
 
-    /// Sends the sockets, and waits until the successor accepts. If it ends instead, or takes too long, it is killed, and
-    /// the error is the reason. Blocks for up to a minute: call it on a thread of its own.
-    pub(super) fn wait_until_ready(mut self) -> Result<u32, String> {
+    /// Sends the sockets, and waits until the successor accepts. Where it asks before that, the answer is what `told` returns. If
+    /// it ends instead, or takes too long, it is killed, and the error is the reason. Blocks for up to a minute: call it on a
+    /// thread of its own.
+    pub(super) fn wait_until_ready(mut self, told: impl FnOnce() -> Vec<u8>) -> Result<u32, String> {
         let deadline = Instant::now() + PATIENCE;
         if self.send_all().is_err() && Instant::now() < deadline {
             // Most likely it has ended already: then this does nothing, and `wait` below returns its exit status.
             let _ = self.process.kill();
         }
-        let mut answer = [0; READY.len()];
-        let ready = readable(&self.channel, deadline)
-            && matches!(rustix::io::read(&self.channel, &mut answer), Ok(count) if answer[..count] == *READY);
-        if ready {
+        if accepts(&self.channel, &self.question, deadline, told) {
             return Ok(self.id());
         }
         let in_time = Instant::now() < deadline;
@@ -212,15 +229,33 @@ fn file_id(text: &str) -> Option<FileId> {
     Some(FileId { device: device.parse().ok()?, inode: inode.parse().ok()? })
 }
 
-/// Waits until there is something to read, or the end, and returns whether that came before the deadline.
-fn readable(channel: impl AsFd, deadline: Instant) -> bool {
+/// Whether the successor reports that it accepts, before the deadline. Answers what it asks before that.
+fn accepts(channel: impl AsFd, question: impl AsFd, deadline: Instant, told: impl FnOnce() -> Vec<u8>) -> bool {
+    let [reports, asks] = readable([&channel.as_fd(), &question.as_fd()], deadline);
+    if asks
+        && !reports
+        && question::is_asked(&question)
+        && let Err(error) = question::answer(&question, &told())
+    {
+        tracing::debug!(%error, "the process that is about to take over does not hear what has changed");
+    }
+    let mut report = [0; READY.len()];
+    let [reports] = readable([&channel.as_fd()], deadline);
+    reports && matches!(rustix::io::read(&channel, &mut report), Ok(count) if report[..count] == *READY)
+}
+
+/// Waits until there is something to read, or the end, on one of them, and returns on which of them that came before the
+/// deadline.
+fn readable<const N: usize>(channels: [&BorrowedFd<'_>; N], deadline: Instant) -> [bool; N] {
+    let mut polled = channels.map(|channel| PollFd::new(channel, PollFlags::IN));
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         let left = Timespec { tv_sec: left.as_secs().cast_signed(), tv_nsec: left.subsec_nanos().into() };
-        match poll(&mut [PollFd::new(&channel, PollFlags::IN)], Some(&left)) {
+        match poll(&mut polled, Some(&left)) {
             // A signal interrupts poll even with SA_RESTART (signal(7)).
             Err(rustix::io::Errno::INTR) => {}
-            polled => return polled.is_ok_and(|count| count > 0),
+            Ok(_) => return polled.map(|channel| !channel.revents().is_empty()),
+            Err(_) => return [false; N],
         }
     }
 }
@@ -259,5 +294,68 @@ mod tests {
         let (here, there) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
         send(&here, b"ldaps\x00127.0.0.1:0", &mut SendAncillaryBuffer::default()).unwrap();
         assert_eq!(receive_one(&there).unwrap_err().kind(), ErrorKind::InvalidData);
+    }
+    /// Sends two sockets and the end, and returns what a successor does with them, whether it is taken for one that accepts, and
+    /// whether it was told what has changed.
+    fn handed<T: Send>(successor: impl FnOnce(Inherited, OwnedFd) -> T + Send) -> (T, bool, bool) {
+        let (here, there) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
+        let (question, asking) = question::pair().unwrap();
+        let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let name = Name { listener: "ldaps".into(), address: "127.0.0.1:0".into() };
+        send_one(&here, &name, socket.as_fd(), None).unwrap();
+        send_one(&here, &Name::of_question(), asking.as_fd(), None).unwrap();
+        drop(asking);
+        send(&here, &[], &mut SendAncillaryBuffer::default()).unwrap();
+        std::thread::scope(|scope| {
+            let running = scope.spawn(|| {
+                let mut sockets = HashMap::new();
+                while let Some((name, socket)) = receive_one(&there).unwrap() {
+                    sockets.insert(name, socket);
+                }
+                successor(Inherited { sockets, from_predecessor: false }, there)
+            });
+            let mut is_told = false;
+            let told = || {
+                is_told = true;
+                b"{}".to_vec()
+            };
+            let accepted = accepts(&here, &question, Instant::now() + PATIENCE, told);
+            (running.join().unwrap(), accepted, is_told)
+        })
+    }
+
+    #[test]
+    fn a_successor_is_told_what_has_changed_before_it_accepts() {
+        let (answer, accepted, is_told) = handed(|mut inherited, channel| {
+            let answer = inherited.ask().unwrap().unwrap();
+            assert!(inherited.ask().is_none(), "once");
+            rustix::io::write(&channel, READY).unwrap();
+            answer
+        });
+        assert_eq!((answer.as_slice(), accepted, is_told), (&b"{}"[..], true, true));
+        // It ends before it accepts.
+        let (_, accepted, is_told) = handed(|mut inherited, _| inherited.ask().unwrap().unwrap());
+        assert!(!accepted && is_told);
+    }
+
+    /// It knows the sockets that it takes by their names, and closes the others when it accepts.
+    #[test]
+    fn a_successor_of_an_older_version_takes_over_all_the_same() {
+        for closes_first in [true, false] {
+            let ((), accepted, is_told) = handed(|mut inherited, channel| {
+                let name = Name { listener: "ldaps".into(), address: "127.0.0.1:0".into() };
+                assert!(inherited.take(&name).is_some());
+                if closes_first {
+                    inherited.sockets.clear();
+                }
+                rustix::io::write(&channel, READY).unwrap();
+            });
+            assert!(accepted && !is_told);
+        }
+    }
+
+    #[test]
+    fn a_predecessor_of_an_older_version_is_not_asked() {
+        assert!(Inherited::default().ask().is_none());
     }
 }

@@ -1,5 +1,5 @@
-//! Runs a server after its start: reloads, signals, and an orderly end. Must not know: how a reload works, how connections
-//! are served.
+//! Runs a server after its start: reloads, signals, another process that takes over. Must not know: how a reload works, how
+//! connections are served.
 
 use std::io;
 use std::path::Path;
@@ -9,7 +9,6 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
 use crate::admin::Admin;
 use crate::member::Member;
@@ -19,12 +18,13 @@ use crate::reload::control::Command;
 use crate::reload::releases::Holding;
 use crate::reload::report::Report;
 use crate::reload::{Cause, Finished, Purpose};
+use crate::server::draining::end;
 use crate::server::handover::Successor;
 use crate::server::releases::{Releases, Wish};
 use crate::server::series::Alive;
 use crate::server::signals::{Asked, Streams};
-use crate::server::wanted::{Waiting, Wanted};
-use crate::server::{Ended, Server, Signals, admin_name, follow, notify};
+use crate::server::wanted::{Waiting, Wanted, rereading};
+use crate::server::{Ended, Server, Signals, admin_name, follow, operated};
 
 /// What is to be done, one after the other.
 #[derive(Default)]
@@ -72,10 +72,7 @@ impl Server {
     async fn run(&mut self, streams: &mut Streams) -> Asked {
         let mut moved = self.upkeep.moved();
         let (taken_over, mut successors) = mpsc::channel(1);
-        let mut reread = interval_at(Instant::now() + REREAD, REREAD);
-        // After the machine was suspended, one reload is enough, not one for each minute of that time.
-        reread.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut work = Work::default();
+        let (mut reread, mut work) = (rereading(), Work::default());
         self.follow();
         let mut lost = pin!(end_of(self.monitor.clone()));
         let mut is_lost = false;
@@ -203,15 +200,6 @@ impl Server {
         self.member.iter().for_each(Member::retry);
     }
 
-    /// Orders no more certificates, fetches no more lists, and releases the folder of the state. Nobody waits for it: it may be about to write to a
-    /// disk that does not answer.
-    fn give_up_keepers(&mut self) {
-        let (Some(keeper), lists, member) = (self.keeper.take(), self.lists.take(), self.member.take()) else { return };
-        let ending = thread::Builder::new().name("end".into()).spawn(move || drop((member, lists, keeper)));
-        // Without a thread, it was dropped here.
-        self.giving_up = ending.ok();
-    }
-
     /// `others` is whether somebody has asked for another one meanwhile.
     fn reloaded(&mut self, report: Report, waiting: Waiting, others: bool) {
         if matches!(&report, Report::Swapped(changes) if !changes.is_empty()) {
@@ -251,8 +239,11 @@ impl Server {
         sockets.extend(of_admin.map(|(purpose, address, socket)| (admin_name(purpose, address), socket)));
         let started = Successor::start(sockets, self.monitor.as_ref()).and_then(|successor| {
             let pid = successor.id();
+            let control = self.control.clone();
+            let told =
+                move || control.changes.tell(|| operated::to_hand_over(&control.current.load())).unwrap_or_default();
             // It waits for up to a minute, while this thread has to handle signals and reloads.
-            let wait = move || drop(taken_over.blocking_send(successor.wait_until_ready()));
+            let wait = move || drop(taken_over.blocking_send(successor.wait_until_ready(told)));
             thread::Builder::new().name("handover".into()).spawn(wait)?;
             Ok(pid)
         });
@@ -271,65 +262,24 @@ impl Server {
         match taken_over {
             Ok(pid) => {
                 tracing::info!(pid, "another process has taken over");
+                if self.control.changes.tell(|| operated::is_any(&self.control.current.load())) == Some(true) {
+                    tracing::warn!(
+                        pid,
+                        "it is of an older version: its weights and states of servers are those of the configuration"
+                    );
+                }
                 // From now on the service manager is to hear of the other process only.
                 self.watchdog = None;
                 self.reloader.sockets().hand_over();
                 true
             }
             Err(error) => {
+                // Before anybody can know of it: a change is not refused any more then.
+                self.control.changes.go_on();
                 tracing::error!("no other process has taken over, everything stays as it is: {error}");
                 self.successor = None;
                 self.status.upgrading(None);
                 false
-            }
-        }
-    }
-
-    /// Refuses the commands that wait for an answer, and all that follow.
-    fn refuse_commands(&mut self) {
-        self.commands.close();
-        // To drop a command drops its reply channel, which the caller sees as a refusal.
-        while self.commands.try_recv().is_ok() {}
-    }
-
-    /// Accepts no more, and waits until the open connections end.
-    async fn drain(&mut self, streams: &mut Streams) -> Ended {
-        let patience = self.reloader.config().runtime.shutdown_timeout;
-        let shown = humantime::format_duration(patience);
-        tracing::info!(timeout = %shown, "no longer accepting, waiting for connections to end");
-        // From now on no authority reaches this process; and a successor waits for the folder of the state.
-        self.reloader.let_all_go();
-        self.give_up_keepers();
-        self.reloader.give_up();
-        self.reloader.draining();
-        // After a hand-over, the service goes on in the successor: it is not stopping.
-        if self.successor.is_none() {
-            notify::stopping(patience);
-        }
-        self.reloader.sockets().close();
-        self.refuse_commands();
-        // Only now, since an admin request may have waited for its command. Here, the admin server goes on to the end.
-        if self.successor.is_some()
-            && let Some(admin) = self.admin.take()
-        {
-            end(move || admin.hand_over());
-        }
-        // Each connection holds a sender: this returns when the last one is dropped.
-        let all_ended = timeout(patience, self.all_ended.recv());
-        tokio::pin!(all_ended);
-        loop {
-            tokio::select! {
-                drained = &mut all_ended => {
-                    if drained.is_ok() {
-                        return Ended::Orderly;
-                    }
-                    tracing::warn!("shutdown_timeout has passed, remaining connections are cut");
-                    return Ended::DeadlinePassed;
-                }
-                asked = streams.next() => if matches!(asked, Asked::Drain | Asked::Stop) {
-                    tracing::info!("signalled again, remaining connections are cut");
-                    return Ended::Orderly;
-                }
             }
         }
     }
@@ -349,21 +299,5 @@ async fn end_of(monitor: Option<Monitor>) -> io::Result<io::Error> {
     }
 }
 
-/// Drops what owns threads that may wait for a file. After [`END_PATIENCE`] it no longer waits: a thread whose file system
-/// does not answer ends with the process.
-fn end(threads: impl FnOnce() + Send + 'static) {
-    let ended = thread::Builder::new().name("end".into()).spawn(threads);
-    let deadline = Instant::now() + END_PATIENCE;
-    while ended.as_ref().is_ok_and(|ended| !ended.is_finished()) && Instant::now() < deadline {
-        thread::sleep(Duration::from_millis(1));
-    }
-}
-
-/// How long the admin server may take to finish its answers.
-const END_PATIENCE: Duration = Duration::from_secs(10);
-
 /// How long the access log may take to write its last lines.
 const LOG_PATIENCE: Duration = Duration::from_secs(2);
-
-/// How often everything is read again. Network file systems do not report changes that other machines make.
-const REREAD: Duration = Duration::from_secs(60);

@@ -68,6 +68,14 @@ pub(super) struct Prepared {
     unused: BTreeSet<String>,
 }
 
+impl Prepared {
+    /// No socket at all. What is `unused` is reported already.
+    fn none(config: &Config, unused: &BTreeSet<String>) -> Self {
+        let (fresh, wanted) = (HashSet::new(), HashMap::new());
+        Self { sockets: Vec::new(), fresh, wanted, demand: demand(config, 0), unused: unused.clone() }
+    }
+}
+
 impl Sockets {
     /// `tokens` are the challenges that are answered over HTTP.
     pub(super) fn new(
@@ -196,6 +204,10 @@ impl sockets::Sockets for Sockets {
     type Prepared = Prepared;
 
     fn prepare(&mut self, config: &Config) -> Result<Prepared, Vec<ConfigError>> {
+        if self.shared.is_none() {
+            // Nothing is accepted any more: the addresses are another process's, or nobody's.
+            return Ok(Prepared::none(config, &self.unused));
+        }
         let places = places(config, &self.activated);
         let wanted: HashMap<Key, u32> = places.iter().map(|place| (place.key.clone(), place.mode)).collect();
         // An address may move to another listener: its socket is shared, since binding it again fails while the old one

@@ -1,10 +1,10 @@
-//! The reload that was asked for and has not begun. Must not know: how a reload works.
+//! The reload that was asked for and has not begun, and when one is asked for anyway. Must not know: how a reload works.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until};
 
 use crate::reload::Cause;
 use crate::reload::report::Report;
@@ -51,6 +51,17 @@ impl Wanted {
         Some((cause, std::mem::take(&mut self.waiting)))
     }
 }
+
+/// Ticks when everything is to be read again.
+pub(super) fn rereading() -> Interval {
+    let mut reread = interval_at(Instant::now() + REREAD, REREAD);
+    // After the machine was suspended, one reload is enough, not one for each minute of that time.
+    reread.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    reread
+}
+
+/// How often everything is read again. Network file systems do not report changes that other machines make.
+const REREAD: Duration = Duration::from_secs(60);
 
 /// How long after the first change of a file the files are read.
 const SETTLE: Duration = Duration::from_millis(150);

@@ -203,3 +203,39 @@ fn servers_of_a_source_come_and_go_with_weight_and_priority() {
     drop(lease);
     assert_eq!(server(&after, 1).active(), 0);
 }
+
+#[test]
+fn a_state_of_another_process_waits_for_its_server_to_be_found() {
+    let source = |name: &str| Entry { place: Place::Source(Source::Srv { name: name.into() }), ..entry(0) };
+    let found = |port: u16| crate::backend::discover::Found {
+        priority: 0,
+        address: ([127, 0, 0, 9], port).into(),
+        weight: 1,
+        target: "a".into(),
+    };
+    let address = |found: crate::backend::discover::Found| Address::Tcp(found.address);
+    let pool = pool(vec![entry(1), source("_a._tcp.test"), source("_b._tcp.test")]);
+    pool.take_over(&entry_address(1), State::Maint);
+    pool.take_over(&address(found(2)), State::Drain);
+    pool.take_over(&address(found(3)), State::Drain);
+    let states = |pool: &Pool| pool.members().list.iter().map(|member| member.server.state()).collect::<Vec<_>>();
+    assert_eq!(states(&pool), [State::Maint]);
+    // One source after the other, the second one at its second attempt.
+    assert!(pool.lookups[0].learn(Ok(vec![found(2), found(4)])) && pool.renew());
+    assert!(!pool.lookups[1].learn(Err("no answer".into())));
+    assert_eq!(states(&pool), [State::Maint, State::Drain, State::Ready]);
+    assert!(pool.lookups[0].learn(Ok(vec![found(2)])) && pool.renew());
+    assert!(pool.lookups[1].learn(Ok(vec![found(3)])) && pool.renew());
+    assert_eq!(states(&pool), [State::Maint, State::Drain, State::Drain]);
+    // Later it is another server, as ever.
+    assert!(pool.lookups[1].learn(Ok(Vec::new())) && pool.renew());
+    assert!(pool.lookups[1].learn(Ok(vec![found(3)])) && pool.renew());
+    assert_eq!(states(&pool), [State::Maint, State::Drain, State::Ready]);
+    pool.take_over(&address(found(5)), State::Drain);
+    assert!(pool.lookups[1].learn(Ok(vec![found(5)])) && pool.renew());
+    assert_eq!(states(&pool), [State::Maint, State::Drain, State::Ready], "nothing was awaited");
+}
+
+fn entry_address(port: u16) -> Address {
+    Address::Tcp(([127, 0, 0, 1], port).into())
+}

@@ -24,6 +24,7 @@ use crate::support::proxy::Proxy;
 use crate::support::stage::{Lines, NAME, certified, config};
 
 mod crowd;
+mod draining;
 mod moments;
 
 /// Serial numbers of the clients.

@@ -26,6 +26,7 @@ mod changed;
 mod follows;
 mod meddled;
 mod proof;
+mod revoked;
 mod roles;
 mod tickets;
 mod users;

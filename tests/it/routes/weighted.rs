@@ -18,6 +18,8 @@ use crate::support::http::Door;
 use crate::support::pki::Pki;
 use crate::support::proxy::{PROGRAM, Proxy};
 
+mod handed;
+
 const JSON: (&str, &str) = ("Content-Type", "application/json");
 const SPLIT: &str = "backends = [{ backend = \"blue\", weight = 95 }, { backend = \"green\", weight = 5 }]";
 const ROUTE: &str = "/api/v1/listeners/main/routes/app/weights";
