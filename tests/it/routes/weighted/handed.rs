@@ -20,7 +20,8 @@ fn replaced(proxy: &Proxy, door: &Door) -> Successor {
     let successor = Successor::of(proxy);
     eventually("it answers", || {
         let answer = door.get("/api/v1/status");
-        (answer.status == 200 && answer.json()["pid"].to_string() == successor.pid()).then_some(())
+        let is_it = || answer.json()["pid"].as_u64() == successor.pid().parse().ok();
+        (answer.status == 200 && is_it()).then_some(())
     });
     successor
 }
