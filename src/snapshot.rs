@@ -17,7 +17,7 @@ use crate::labels::Labels;
 use crate::limit::admission::Admission;
 use crate::limit::fingerprints::Fingerprints;
 use crate::limit::prefixes::Prefixes;
-use crate::route::ways::Ways;
+use crate::route::ways::{Generation, Ways};
 use crate::snapshot::lists::{Changed, Lists};
 use crate::tls::certificate::certified::Certificate;
 use crate::tls::certificate::store::Store;
@@ -57,8 +57,7 @@ pub struct Snapshot {
     /// What the admin server terminates TLS with.
     admin: Option<Arc<Terminator>>,
     store: Store,
-    /// Each snapshot that is published has another one than all before.
-    generation: u64,
+    generation: Generation,
     lists: Lists,
     /// One for the whole process: each snapshot takes them over from the one before.
     challenges: Arc<Challenges>,
@@ -157,7 +156,7 @@ impl Default for Snapshot {
             by_name: HashMap::new(),
             admin: None,
             store: Store::default(),
-            generation: 0,
+            generation: Generation::default(),
             lists: Lists::default(),
             challenges: Arc::default(),
             seen: Arc::default(),
@@ -172,9 +171,9 @@ impl Snapshot {
         self.store.key_files()
     }
 
-    /// A number that no snapshot published before has.
+    /// A larger number than that of each snapshot that was in force before it; 0 until it is in force.
     pub fn generation(&self) -> u64 {
-        self.generation
+        self.generation.number()
     }
 
     /// The listener with that name.
@@ -242,6 +241,7 @@ impl Listener {
 impl Current {
     /// Holds the first snapshot.
     pub fn new(snapshot: Snapshot) -> Self {
+        snapshot.generation.begin(1);
         Self(ArcSwap::from_pointee(Heavy::new(snapshot)))
     }
 
@@ -251,8 +251,9 @@ impl Current {
         self.0.load_full()
     }
 
-    /// Publishes: connections accepted from now on get this one.
+    /// Publishes: connections accepted from now on get this one. To be called by one thread at a time.
     pub fn store(&self, snapshot: Snapshot) {
+        snapshot.generation.begin(self.load().generation() + 1);
         self.0.store(Arc::new(Heavy::new(snapshot)));
     }
 }

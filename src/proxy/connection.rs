@@ -274,9 +274,10 @@ async fn terminate<'l>(
 /// From now on the client can be judged again, where its route asks for that.
 fn judge_again(termination: &Termination, terminated: &mut Terminated, entry: &Entry) {
     let auth = termination.terminator.client_auth();
-    if let (Some(generation), Some(auth)) = (termination.judged_again, auth) {
+    if let (Some(generation), Some(auth)) = (&termination.judged_again, auth) {
         let certificates = std::mem::take(&mut terminated.finished.negotiated.peer_certificates);
-        let judged = Judged { auth: Arc::clone(auth), good_until: terminated.good_until, generation };
+        let judged =
+            Judged { auth: Arc::clone(auth), good_until: terminated.good_until, generation: generation.number() };
         entry.presented(certificates, judged);
     }
 }

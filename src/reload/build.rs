@@ -117,18 +117,26 @@ impl Ready {
     /// The same for a process that drains. Another version of the program may have taken over: a configuration that is not for
     /// this one does not keep it from reading the files again that the configuration before names.
     pub fn while_draining(basis: Basis, newest: impl Fn(Release) -> Release) -> Result<Self, Vec<ConfigError>> {
+        let served = basis.origin.clone();
+        let before = Basis { origin: Origin::Program, trust: Trust::Bytes, ..basis.clone() };
         let origin = match basis.origin {
             Origin::Release(release) => Origin::Release(newest(release)),
             origin => origin,
         };
-        let basis = Basis { origin, ..basis };
-        let known = matches!(basis.origin, Origin::File(_)).then(|| Basis { origin: Origin::Program, ..basis.clone() });
-        Self::next(basis).or_else(|errors| {
-            let Some(Ok(mut ready)) = known.map(Self::next) else { return Err(errors) };
+        Self::next(Basis { origin, ..basis }).or_else(|errors| {
+            let Ok(mut ready) = Self::again(before, &served) else { return Err(errors) };
             let found = errors.first().map(ToString::to_string).unwrap_or_default();
             ready.built.warnings.push(Warning::new(format!("{UNFIT}: {found}")));
             Ok(ready)
         })
+    }
+
+    /// The files again, of a configuration that was read from there. Those of a release must be as they were published.
+    fn again(before: Basis, served: &Origin) -> Result<Self, Vec<ConfigError>> {
+        served.is_as_known()?;
+        let ready = Self::next(before)?;
+        served.is_as_known()?;
+        Ok(ready)
     }
 
     /// Reads everything again. This can take long, since it waits for file systems.

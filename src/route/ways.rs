@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::labels::Labels;
@@ -60,7 +61,24 @@ pub struct Termination {
     /// What a ticket or a session by id is valid for: listener, route and requirements for client certificates.
     pub ticket_scope: String,
     /// Where the clients of open connections are judged again: the generation of the snapshot.
-    pub judged_again: Option<u64>,
+    pub judged_again: Option<Generation>,
+}
+
+/// Which snapshot it is, counted from 1 in the order in which snapshots come into force, which need not be that in which they are
+/// built. A snapshot shares it with its ways.
+#[derive(Debug, Clone, Default)]
+pub struct Generation(Arc<AtomicU64>);
+
+impl Generation {
+    /// 0 until the snapshot is in force. A larger number is that of a newer one.
+    pub fn number(&self) -> u64 {
+        self.0.load(Ordering::Acquire)
+    }
+
+    /// The snapshot is about to come into force.
+    pub fn begin(&self, number: u64) {
+        self.0.store(number, Ordering::Release);
+    }
 }
 
 /// The way for one client.

@@ -87,7 +87,8 @@ impl Operated {
         }
         for pool in snapshot.pools() {
             let members = pool.members();
-            let servers = members.list.iter().map(|member| &member.server);
+            // Those that a source has not found again are not lost by two upgrades, one soon after the other.
+            let servers = members.servers();
             let out = servers.map(|server| (server, server.state())).filter(|(_, state)| *state != State::Ready);
             operated.servers.extend(out.map(|(server, state)| Server {
                 backend: pool.name().to_string(),

@@ -15,6 +15,7 @@ use crate::config::validate::listener::Listener as Settings;
 use crate::config::validate::runtime::Runtime;
 use crate::limit::admission::Admission;
 use crate::limit::prefixes::Prefixes;
+use crate::route::ways::Generation;
 use crate::snapshot::reading::Reading;
 use crate::snapshot::{
     Built, Listener, Snapshot, admin, admitting, authority_files, backend_tls, health, passphrases, ways,
@@ -36,9 +37,9 @@ impl Snapshot {
         config.admin.token_file.iter().for_each(|file| reading.token(file));
         authority_files::look(config, &mut reading);
         passphrases::look(config, &mut reading);
-        let mut listeners = HashMap::new();
+        let (mut listeners, generation) = (HashMap::new(), Generation::default());
         for settings in &config.listeners {
-            if let Some(listener) = listener(settings, before, &pools, &config.runtime, &mut reading) {
+            if let Some(listener) = listener(settings, (before, &generation), &pools, &config.runtime, &mut reading) {
                 listeners.insert(Arc::clone(&settings.name), Arc::new(listener));
             }
         }
@@ -68,7 +69,7 @@ impl Snapshot {
             by_name,
             admin,
             store: loading.finish(),
-            generation: before.generation + 1,
+            generation,
             lists,
             challenges: Arc::clone(&before.challenges),
             list_files: list_files.into_iter().collect(),
@@ -81,11 +82,11 @@ impl Snapshot {
     }
 }
 
-/// A listener, for the snapshot that follows `before`. `None` where one of its ways cannot be built, which
+/// A listener, for the snapshot of that generation, which is built after `before`. `None` where one of its ways cannot be built, which
 /// adds an error.
 fn listener(
     settings: &Settings,
-    before: &Snapshot,
+    (before, generation): (&Snapshot, &Generation),
     pools: &[Arc<Pool>],
     runtime: &Runtime,
     reading: &mut Reading<'_>,
@@ -94,7 +95,7 @@ fn listener(
     let same = before.listeners.get(&settings.name).map(Arc::as_ref);
     // First, so that what is wrong with lists is reported also where a way cannot be built.
     let (allowed, deny_ja4) = admitting::lists(&settings.limits, reading);
-    let ways = ways::build(settings, same, pools, (runtime.record_layer, before.generation + 1), reading)?;
+    let ways = ways::build(settings, same, pools, (runtime.record_layer, generation), reading)?;
     let counts = settings.limits.counts.clone();
     Some(Listener {
         name: Arc::clone(&settings.name),

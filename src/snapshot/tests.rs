@@ -189,6 +189,21 @@ fn the_last_owner_of_an_old_snapshot_or_listener_drops_nothing_of_it_itself() {
 }
 
 #[test]
+fn snapshots_are_numbered_as_they_come_into_force_and_not_as_they_are_built() {
+    let (folder, text) = (folder(), routes("", 0..2, ""));
+    let fresh = |before: &Snapshot| build(&text, &folder, before).unwrap();
+    let current = Current::new(fresh(&Snapshot::default()));
+    // As a release that waits until all nodes have it.
+    let held = fresh(&current.load());
+    for number in 2..5 {
+        current.store(fresh(&current.load()));
+        assert_eq!((current.load().generation(), held.generation()), (number, 0));
+    }
+    current.store(held);
+    assert_eq!(current.load().generation(), 5);
+}
+
+#[test]
 fn an_index_of_certificates_is_taken_over_for_as_long_as_it_is_the_same() {
     let folder = folder();
     let own = "certificates = [\"route.pem\"]";

@@ -18,7 +18,7 @@ use crate::labels::Labels;
 use crate::limit::portion::Portion;
 use crate::route::index::{self, Mode};
 use crate::route::split::Split;
-use crate::route::ways::{Route, Termination, Way, Ways};
+use crate::route::ways::{Generation, Route, Termination, Way, Ways};
 use crate::snapshot::Listener;
 use crate::snapshot::admitting;
 use crate::snapshot::indexes::Indexes;
@@ -42,7 +42,7 @@ pub(super) fn build(
     listener: &Settings,
     same: Option<&Listener>,
     pools: &[Arc<Pool>],
-    (layer, generation): (Layer, u64),
+    (layer, generation): (Layer, &Generation),
     reading: &mut Reading<'_>,
 ) -> Option<Ways> {
     let (splits, before) = (Splits::of(same, pools), portions_of(same));
@@ -129,7 +129,7 @@ struct Making<'a, 'b> {
     listener: &'a Settings,
     layer: Layer,
     /// Of the snapshot.
-    generation: u64,
+    generation: &'a Generation,
     reading: &'a mut Reading<'b>,
     indexes: Indexes<'a>,
     /// Those of the same listener in the snapshot before, by scope.
@@ -228,7 +228,8 @@ impl<'a> Making<'a, '_> {
             Some(asked) => Some(self.judges.judge(asked, self.reading)?),
             None => None,
         };
-        let judged_again = terms.client_auth.filter(|asked| asked.live == Some(Live::Close)).map(|_| self.generation);
+        let judged_again =
+            terms.client_auth.filter(|asked| asked.live == Some(Live::Close)).map(|_| self.generation.clone());
         let scope = ticket_scope(self.listener, terms.route, client_auth.as_deref());
         let tickets = self.tickets(&scope).map(Arc::new);
         let built = Terminator::new(handshake::Settings {

@@ -86,7 +86,7 @@ impl Members {
     }
 
     /// The servers in use, then the leaving ones.
-    fn servers(&self) -> impl Iterator<Item = &Arc<Server>> {
+    pub fn servers(&self) -> impl Iterator<Item = &Arc<Server>> {
         self.list.iter().map(|member| &member.server).chain(&self.leaving)
     }
 }

@@ -170,12 +170,27 @@ impl Scan<'_> {
         for chunk in if found.is_empty() { Vec::new() } else { cut } {
             let (mut some, end) = self.suites(chunk)?;
             if some.is_empty() && refusal::is_cut(&end) {
-                let served: Vec<u16> = found.iter().map(|(suite, _)| *suite).collect();
-                self.settle("suites", &end, (&[NEVER], None), &served)?;
+                self.settle_portion(chunk, &end, &found)?;
             }
             found.append(&mut some);
         }
         Ok(found)
+    }
+
+    /// A portion was cut twice. It has to get through beside what is served: somebody on the way may let nobody offer it.
+    fn settle_portion(
+        &mut self,
+        chunk: &[u16],
+        cut: &Answer,
+        found: &[(u16, Option<usize>)],
+    ) -> Result<(), ProbeError> {
+        let served: Vec<u16> = found.iter().map(|(suite, _)| *suite).collect();
+        let passes = self.agree(&[chunk, &served].concat(), None)?;
+        if passes.is_some_and(|(hello, _)| served.contains(&hello.suite)) {
+            return self.settle("suites", cut, (&[NEVER], None), &served);
+        }
+        self.incomplete.get_or_insert_with(|| refusal::cut("suites", cut));
+        Ok(())
     }
 
     /// Removes what the server chooses from the offer, and offers the rest, until the server refuses. Returns what it

@@ -132,7 +132,7 @@ impl Rounds {
                 Err(reason) => self.report(reason),
             }
         }
-        if self.tools.clock.now().saturating_sub(self.points_kept) >= DAY {
+        if self.tools.clock.now().saturating_sub(self.points_kept) >= HOUR {
             self.keep_points();
         }
         let (targets, troubles) = targets::of(&settings, &self.tools.seen.all());
@@ -258,21 +258,17 @@ impl Rounds {
         }
     }
 
-    /// A point that a peer has shown, and from which no list has come for a week that was not out of date, is looked for no
-    /// longer. It is taken note of again when it is shown again.
+    /// A point that a peer has shown, and from which no list has come in a week, is looked for no longer. It is taken note of
+    /// again when it is shown again. Where a list is kept it stays, however old: with `crl_expired = "ignore"` clients are judged by
+    /// it, and who is in it would otherwise only have to wait.
     fn forget_dead(&mut self, url: &Arc<Url>, now: i64) {
         let for_a_week = |since: i64| now.saturating_sub(since) > WEEK;
         let Some(one) = self.all.get(url) else { return };
         let Some(point) = one.target.shown.clone() else { return };
-        let is_dead = match &one.kept {
-            None => one.memory.failing_since.is_some_and(for_a_week),
-            // Where peers still show it, the old list may still be what they are judged by (`crl_expired`).
-            Some(kept) => for_a_week(kept.next_update) && self.tools.seen.last(&point).is_none_or(for_a_week),
-        };
-        if !is_dead {
+        if one.kept.is_some() || !one.memory.failing_since.is_some_and(for_a_week) {
             return;
         }
-        tracing::info!(%url, "no current list of revoked certificates has come from a distribution point for a week: it is forgotten");
+        tracing::info!(%url, "no list of revoked certificates has come from a distribution point for a week: it is forgotten");
         self.tools.seen.forget(&point);
         self.all.remove(url);
         self.keep_points();
@@ -334,8 +330,8 @@ const AGAIN: Duration = Duration::from_secs(2);
 /// The clock may jump: nobody sleeps longer than this without looking at it.
 const LONGEST: Duration = Duration::from_secs(60);
 
-const DAY: i64 = 86_400;
-const WEEK: i64 = 7 * DAY;
+const HOUR: i64 = 3600;
+const WEEK: i64 = 7 * 24 * HOUR;
 
 /// As many as a start can wait for.
 const _: () = assert!(seen::MOST <= crate::lists::settings::MOST);
