@@ -85,6 +85,12 @@ impl Server {
         self.verdict.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Its health, and the results from which it follows: of the same moment.
+    pub fn judged(&self) -> (Health, Verdict) {
+        let verdict = self.verdict.lock().unwrap_or_else(PoisonError::into_inner);
+        (self.health(), verdict.clone())
+    }
+
     /// Checks of another kind begin.
     pub(super) fn check_begins(&self) {
         self.verdict.lock().unwrap_or_else(PoisonError::into_inner).begin();
@@ -92,7 +98,8 @@ impl Server {
 
     /// It is no longer checked: its health is unknown.
     pub(super) fn unchecked(&self) {
-        *self.verdict.lock().unwrap_or_else(PoisonError::into_inner) = Verdict::default();
+        let mut verdict = self.verdict.lock().unwrap_or_else(PoisonError::into_inner);
+        *verdict = Verdict::default();
         self.set_health(Health::Unknown);
     }
 
@@ -178,6 +185,7 @@ impl Drop for Lease {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::backend::verdict::tests::check;
 
     fn server() -> Arc<Server> {
         Arc::new(Server::new(Address::Tcp(([127, 0, 0, 1], 1).into())))
@@ -214,5 +222,26 @@ mod tests {
             asking.into_iter().flat_map(|asked| asked.join().unwrap()).collect()
         });
         assert_eq!((held.len(), server.active()), (500, 500));
+    }
+
+    #[test]
+    fn the_health_is_that_of_the_results_beside_it() {
+        let (server, check) = (server(), check(1, 1));
+        std::thread::scope(|scope| {
+            let judging = scope.spawn(|| {
+                for round in 0..2000 {
+                    let failed = || CheckError::Answer("no".into());
+                    server.checked(&if round % 2 == 0 { Ok(Passed::default()) } else { Err(failed()) }, &check);
+                }
+            });
+            while !judging.is_finished() {
+                let (health, verdict) = server.judged();
+                let followed = verdict.last.map_or(Health::Unknown, |last| match last.result {
+                    "passed" => Health::Up,
+                    _ => Health::Down,
+                });
+                assert_eq!(health, followed);
+            }
+        });
     }
 }

@@ -157,11 +157,11 @@ const WINDOW: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(86_400);
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::backend::health::kind::Kind;
 
-    fn check(rise: u32, fall: u32) -> Check {
+    pub(in crate::backend) fn check(rise: u32, fall: u32) -> Check {
         Check {
             kind: Kind::Tcp,
             tls: None,

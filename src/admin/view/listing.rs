@@ -171,7 +171,7 @@ pub(in crate::admin) fn backends(config: &Config, snapshot: &Snapshot) -> Value 
 /// One server of a backend.
 pub(in crate::admin) fn server(member: &Member) -> Value {
     let server = &member.server;
-    let verdict = server.verdict();
+    let (health, verdict) = server.judged();
     json!({
         "address": server.address.to_string(),
         "weight": member.weight,
@@ -179,7 +179,7 @@ pub(in crate::admin) fn server(member: &Member) -> Value {
         "max_connections": most(member.max_connections),
         "connections_active": server.active(),
         "state": server.state(),
-        "health": server.health(),
+        "health": health,
         // The remaining time, not its end: an `Instant` has no date.
         "passed_over_seconds": server.paused().map(|left| left.as_secs_f64()),
         "last_check": verdict.last.map(|last| json!({
