@@ -84,7 +84,8 @@ fn a_health_check_learns_where_the_list_is_and_finds_a_server_down_that_is_revok
     let proxy = scene.start(&config(&nginx, health));
     let shown = || Door::Unix(scene.pki.folder().join("admin.sock")).get("/api/v1/backends").body;
     eventually("up", || shown().contains("\"health\":\"up\"").then_some(()));
-    assert!(answers(&scene, &proxy));
+    // The record tells why, if not.
+    assert!(answers(&scene, &proxy), "{:#}", proxy.record(|_| true));
     assert_eq!(scene.only()["found"], "peer_certificate");
     scene.lists.list("server.crl", &ca.numbered_list(2, &[1], 30));
     eventually("down", || shown().contains("\"health\":\"down\"").then_some(()));
