@@ -2,7 +2,7 @@
 //! Must not know: sockets, what the contents are used for.
 
 use std::borrow::Cow;
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -39,6 +39,9 @@ pub(super) struct Reading<'b> {
     pub(super) unproved: Vec<ConfigError>,
     /// Lists of revoked certificates that are used and are in files.
     pub(super) list_files: BTreeSet<ListFile>,
+    /// Which fetched lists are there, by the file or the folder: looked at once, so that all who need them have the same ones,
+    /// also where one comes meanwhile.
+    pub(super) kept: HashMap<PathBuf, Vec<PathBuf>>,
     /// Takes note of where lists of revoked certificates are.
     pub(super) seen: Arc<Seen>,
     /// Certificates that are ordered, and lists that are fetched, and not there yet.
@@ -67,6 +70,7 @@ impl<'b> Reading<'b> {
             unusable: Vec::new(),
             unproved: Vec::new(),
             list_files: BTreeSet::new(),
+            kept: HashMap::new(),
             seen,
             pending: Vec::new(),
             errors: Vec::new(),

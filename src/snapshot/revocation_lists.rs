@@ -144,7 +144,9 @@ impl Reading<'_> {
     /// The list in a file of the state folder; `None` where there is none. The error is the reason.
     fn kept(&mut self, file: &Path, origin: Origin) -> Result<Option<Vec<Given>>, String> {
         progress::begin(file).map_err(|error| files::reason(&error))?;
-        if !file.exists() {
+        let there =
+            self.kept.entry(file.to_owned()).or_insert_with(|| Vec::from_iter(file.exists().then(|| file.to_owned())));
+        if there.is_empty() {
             return Ok(None);
         }
         let bytes = self.loading.plain(file).map_err(|error| error.to_string())?;
@@ -157,11 +159,15 @@ impl Reading<'_> {
         if progress::begin(folder).is_err() {
             return Vec::new();
         }
+        if let Some(known) = self.kept.get(folder) {
+            return known.clone();
+        }
         // Without the folder, nothing is kept yet.
         let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
         let is_list = |path: &PathBuf| path.extension().is_some_and(|end| end == EXTENSION);
         let mut files: Vec<_> = entries.filter(is_list).take(2 * MOST).collect();
         files.sort_unstable();
+        self.kept.insert(folder.to_owned(), files.clone());
         files
     }
 }
