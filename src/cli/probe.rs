@@ -29,6 +29,7 @@ mod connect;
 mod defects;
 mod expect;
 mod findings;
+mod found;
 mod gather;
 mod grade;
 mod groups;

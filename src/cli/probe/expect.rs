@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::findings::{Expectation, Findings};
-use super::scan::{Order, Version};
+use super::found::{Order, Version};
 use super::suites::{self, Authentication};
 use crate::tls::policy::{CipherOrder, Policy, aws};
 use crate::tls::wire::codes;

@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::certificate::Facts;
+use super::found::{self, Version};
 use super::proof::Proof;
-use super::scan::{self, Version};
 
 /// What a server offers.
 #[derive(Debug, Serialize)]
@@ -41,7 +41,7 @@ pub(super) struct Resumption {
 /// Whether the server's signatures under one version show that it has the key of its certificate.
 #[derive(Debug, Serialize)]
 pub(super) struct Signatures {
-    #[serde(serialize_with = "scan::as_version")]
+    #[serde(serialize_with = "found::as_version")]
     pub(super) version: u16,
     pub(super) result: Proof,
 }

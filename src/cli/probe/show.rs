@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use super::certificate::Facts;
 use super::findings::Findings;
+use super::found::{Order, Version};
 use super::same::Verdict;
-use super::scan::{Order, Version};
 use super::table::{Table, wrapped};
 use crate::tls::wire::codes;
 

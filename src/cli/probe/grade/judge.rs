@@ -4,8 +4,8 @@
 use super::guideline::{Certificates, Groups, Guideline};
 use crate::cli::probe::certificate::Facts;
 use crate::cli::probe::findings::Findings;
+use crate::cli::probe::found::Version;
 use crate::cli::probe::proof::{self, Proof};
-use crate::cli::probe::scan::Version;
 use crate::tls::wire::codes;
 use crate::tls::wire::codes::versions::{TLS10, TLS12, TLS13};
 

@@ -4,7 +4,7 @@ use super::super::{aws, mozilla};
 use super::*;
 use crate::cli::probe::certificate::Trust;
 use crate::cli::probe::findings::Signatures;
-use crate::cli::probe::scan::Suite;
+use crate::cli::probe::found::Suite;
 use crate::cli::probe::stamp::Stamp;
 
 fn guideline(name: &str) -> Guideline {
