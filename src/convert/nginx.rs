@@ -44,7 +44,7 @@ impl Reader<'_> {
             match (&*directive.name, &directive.block) {
                 ("stream", Some(block)) => {
                     streams += 1;
-                    self.stream(block);
+                    self.stream(&directive.line, block);
                 }
                 ("http" | "mail", Some(_)) => {
                     let why = "tlsgate relays bytes and does not read HTTP or mail: only what is in \"stream\" can be taken over";
@@ -68,7 +68,7 @@ impl Reader<'_> {
         }
     }
 
-    fn stream(&mut self, block: &[Directive]) {
+    fn stream(&mut self, line: &Line, block: &[Directive]) {
         for directive in block {
             match (&*directive.name, &directive.block) {
                 ("map", Some(entries)) => {
@@ -82,10 +82,22 @@ impl Reader<'_> {
                 ("split_clients" | "geo", Some(_)) => {
                     self.list.lost(&directive.line, directive.shown(), "tlsgate does not choose by such values");
                 }
-                _ => {}
+                // Read below, with what they inherit.
+                ("server", Some(_)) => {}
+                (name, None) if OF_BLOCKS.contains(&name) => {
+                    self.list.lost(&directive.line, directive.shown(), "expected a block");
+                }
+                (_, Some(_)) => self.list.lost(&directive.line, directive.shown(), "tlsgate has nothing like it"),
+                (_, None) => {}
             }
         }
-        let inherited: Vec<&Directive> = block.iter().filter(|directive| directive.block.is_none()).collect();
+        self.servers(line, block);
+    }
+
+    /// The servers of a stream, each with what it inherits.
+    fn servers(&mut self, line: &Line, block: &[Directive]) {
+        let is_inherited = |directive: &&Directive| directive.block.is_none() && !OF_BLOCKS.contains(&&*directive.name);
+        let inherited: Vec<&Directive> = block.iter().filter(is_inherited).collect();
         for directive in block {
             if let ("server", Some(entries)) = (&*directive.name, &directive.block) {
                 // What a server says itself replaces what it inherits. Of rules for addresses, either all or none are inherited.
@@ -99,11 +111,12 @@ impl Reader<'_> {
                 self.server(directive, &effective);
             }
         }
-        if !block.iter().any(|directive| directive.name == "server") {
+        if !block.iter().any(|directive| directive.name == "server" && directive.block.is_some()) {
             // Otherwise each server reports what it inherits.
             for directive in inherited {
                 self.list.lost(&directive.line, directive.shown(), "there is no server that uses it");
             }
+            self.list.lost(line, "stream", "there is no server in it");
         }
     }
 
@@ -189,6 +202,9 @@ fn addresses(text: &str, both: bool) -> Option<Vec<String>> {
     }
     Some(vec![place::listen(host, port)?])
 }
+
+/// In a stream these have a block, always.
+const OF_BLOCKS: &[&str] = &["geo", "map", "server", "split_clients", "upstream"];
 
 const OF_PROCESS: &[&str] = &[
     "daemon",

@@ -99,3 +99,20 @@ fn names_of_proxies_that_nobody_can_compare_make_nobody_a_proxy() {
         "{list}\n{text}"
     );
 }
+
+#[test]
+fn what_a_stream_has_beside_servers_is_listed_and_an_empty_one_too() {
+    for (block, expected) in [
+        ("", "stream: there is no server in it"),
+        ("match ldap { send a; }", "match ldap { … }: tlsgate has nothing like it"),
+        ("if ($remote_addr) { deny all; }", "if ($remote_addr) { … }: tlsgate has nothing like it"),
+        ("server;", "server: expected a block"),
+        ("upstream ldap;", "upstream ldap: expected a block"),
+    ] {
+        let (text, list) = converted(&format!("stream {{ {block} }}"), [("", String::new())]);
+        assert!(text.is_empty() && list.contains(expected), "{block}: {list}\n{text}");
+        let (text, list) = converted(&format!("stream {{ {SERVER} {block} }}"), [("", String::new())]);
+        assert!(block.is_empty() || list.contains(expected), "{block}: {list}");
+        assert!(text.contains("127.0.0.1:443"), "{text}");
+    }
+}
