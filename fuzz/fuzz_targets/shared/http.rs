@@ -44,8 +44,9 @@ impl Asked {
         let mut words = self.lines[0].split(|byte| *byte == b' ').map(|word| std::str::from_utf8(word).unwrap_or(""));
         let (method, target) = (words.next().unwrap_or(""), words.next().unwrap_or(""));
         let target = match target.split_once("://") {
-            Some((_, rest)) => rest.find('/').map_or("/", |at| &rest[at..]),
-            None => target,
+            // In its absolute form (RFC 9112 section 3.2.2) it begins with a scheme, and no path contains one.
+            Some((scheme, rest)) if !scheme.contains('/') => rest.find('/').map_or("/", |at| &rest[at..]),
+            _ => target,
         };
         (method, target.split(['?', '#']).next().unwrap_or(""))
     }
