@@ -1,6 +1,8 @@
 //! The diagnostic log, on standard error. Must not know: what is logged.
 
-use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
+use std::sync::OnceLock;
+
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::observe::line::Lines;
@@ -26,7 +28,7 @@ pub struct Flush {
 }
 
 /// Starts the log of this process, with colours only on a terminal. A separate thread writes the lines. If it cannot
-/// keep up, lines are dropped, so that nothing ever waits for the log.
+/// keep up, lines are dropped and counted, so that nothing ever waits for the log.
 pub fn start(level: Level) -> Flush {
     let filter = match level {
         Level::Error => LevelFilter::ERROR,
@@ -38,6 +40,7 @@ pub fn start(level: Level) -> Flush {
     let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
     let (writer, flush) =
         NonBlockingBuilder::default().lossy(true).buffered_lines_limit(QUEUED).finish(std::io::stderr());
+    let dropped = writer.error_counter();
     let started = tracing_subscriber::fmt()
         .with_max_level(filter)
         .with_writer(move || Lines { inner: writer.clone(), coloured: colours })
@@ -45,8 +48,19 @@ pub fn start(level: Level) -> Flush {
         .with_target(false)
         .try_init();
     // A second start, as in tests within one process, changes nothing.
+    if started.is_ok() {
+        let _ = DROPPED.set(dropped);
+    }
     Flush { _guard: started.is_ok().then_some(flush) }
 }
+
+/// How many lines this process has dropped.
+pub fn dropped() -> u64 {
+    DROPPED.get().map_or(0, |dropped| dropped.dropped_lines() as u64)
+}
+
+/// Of the log of this process, once it is started.
+static DROPPED: OnceLock<ErrorCounter> = OnceLock::new();
 
 /// How many lines may wait to be written: enough for one warning about each of ten thousand certificates. The queue
 /// takes half a megabyte from the start; the crate's default would take four.

@@ -11,6 +11,7 @@ use crate::acme::status::{State, Status as Acme};
 use crate::admin::Keepers;
 use crate::gate::Gate;
 use crate::observe::access::log::Lost;
+use crate::observe::log;
 use crate::pressure::{self, Pressure};
 use crate::reload::control::Control;
 use crate::server::fleet;
@@ -42,6 +43,9 @@ pub(super) fn text(
     keepers.fleet.as_ref().map_or(Ok(()), |node| fleet::metrics(&registry, &node.status()))?;
     let dropped = counter(&registry, "access_log_dropped_total", "Access-log lines that could not be written.", &[])?;
     dropped.with_label_values::<&str>(&[]).inc_by(lost.count());
+    let dropped =
+        counter(&registry, "log_dropped_total", "Lines of the diagnostic log that could not be written.", &[])?;
+    dropped.with_label_values::<&str>(&[]).inc_by(log::dropped());
     let mut families = registry.gather();
     let config = Arc::clone(&control.status.borrow().config);
     families.extend(info::families(&config));

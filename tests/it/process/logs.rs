@@ -9,6 +9,7 @@ use crate::support::backend::Backend;
 use crate::support::bare::Bare;
 use crate::support::by_hand::Refusing;
 use crate::support::client::{Client, Tls, connect, reset, trusting};
+use crate::support::http::Door;
 use crate::support::pki::{Extra, Key, Pki};
 use crate::support::procfs::eventually;
 use crate::support::stage::{Lines, NAME, certified, config};
@@ -16,10 +17,12 @@ use crate::support::stage::{Lines, NAME, certified, config};
 #[test]
 fn an_access_log_that_is_not_read_loses_lines_and_nothing_else() {
     let pki = certified();
-    let text = config(&[Backend::echo().address], Lines::default());
+    let text = config(&[Backend::echo().address], Lines { top: ADMIN, ..Lines::default() });
     let mut bare = Bare::start(pki.folder(), &text, "");
+    assert_eq!(dropped(&pki, "access_log"), 0);
     flood(&bare);
     is_served(&pki, &bare, b"before");
+    eventually("lines are dropped and counted", || (dropped(&pki, "access_log") > 0).then_some(()));
     // When the log is read again, it continues.
     let lines = bare.stdout.take().unwrap().lines();
     let (sender, read) = channel();
@@ -60,12 +63,18 @@ fn an_access_log_that_is_closed_or_full_is_survived() {
 fn a_diagnostic_log_that_is_not_read_does_not_hold_up_traffic() {
     let (down, up) = (Refusing::new(), Backend::echo());
     let pki = certified();
-    // A line for each attempt to connect.
-    let lines = Lines { top: "[log]\nlevel = \"debug\"", ..Lines::default() };
+    // Some lines for each connection. More than the queue and the pipe have room for.
+    let top = format!("[log]\nlevel = \"trace\"\naccess = \"off\"\n{ADMIN}");
+    let lines = Lines { top: &top, ..Lines::default() };
     let mut bare = Bare::start(pki.folder(), &config(&[down.address, up.address], lines), "");
     for _ in 0..1500 {
         is_served(&pki, &bare, b"good");
     }
+    eventually("lines are dropped and counted", || {
+        is_served(&pki, &bare, b"good");
+        (dropped(&pki, "log") > 0).then_some(())
+    });
+    assert_eq!(dropped(&pki, "access_log"), 0);
     assert_eq!(bare.stop().code(), Some(0));
 }
 
@@ -94,7 +103,15 @@ fn is_served(pki: &Pki, bare: &Bare, data: &[u8]) {
     assert_eq!(client.read_exact(data.len()), data);
 }
 
+/// How many lines of a log were dropped.
+fn dropped(pki: &Pki, log: &str) -> u64 {
+    let text = Door::unix(pki.folder()).get("/metrics").body;
+    let series = format!("tlsgate_{log}_dropped_total ");
+    text.lines().find_map(|line| line.strip_prefix(&series)?.parse().ok()).unwrap()
+}
+
 const FLOOD: usize = 10_000;
+const ADMIN: &str = "[admin]\nlisten = \"unix:admin.sock\"\n";
 
 /// A file may have any name; a line of a log is one line.
 #[test]
