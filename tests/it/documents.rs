@@ -11,6 +11,7 @@ mod commands;
 mod configurations;
 mod figures;
 mod not_run;
+mod proofs;
 mod runs;
 mod scene;
 

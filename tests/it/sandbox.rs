@@ -135,7 +135,7 @@ fn serial(pem: &[u8]) -> String {
 }
 
 /// The version of Landlock that the kernel has, as `tlsgate check` reports it; 0 for none.
-fn landlock() -> u64 {
+pub(crate) fn landlock() -> u64 {
     let (pki, backend) = (Pki::new(), Backend::echo());
     pki.write("certs", "a", &["a.test"], Key::P256, &Extra::default());
     fs::create_dir(pki.folder().join("conf")).unwrap();

@@ -3,7 +3,7 @@
 
 use std::io::Write;
 
-use super::crowds::many_backends;
+use super::crowds::{Slowest, many_backends};
 use super::secure::Secure;
 use crate::support::client::{Client, connect};
 use crate::support::procfs::{eventually, resident_kib};
@@ -59,22 +59,24 @@ fn wherever_64_or_1000_clients_stop_probes_are_answered() {
     assert!(is_answered(&scene, "/api/v1/backends"));
     let hello = scene.silent().flight();
     let before = resident_kib(scene.proxy.pid());
+    let mut slowest = Slowest::default();
     for at in EVERY {
         for count in [64, 1000] {
             let mut clients = Vec::new();
             for one in 0..count {
                 clients.push(stopped(&scene, &hello, at));
                 if one % 250 == 100 {
-                    assert!(is_answered(&scene, "/livez"), "among {one} that stop {at:?}");
+                    assert!(slowest.of(|| is_answered(&scene, "/livez")), "among {one} that stop {at:?}");
                 }
             }
             for path in ["/livez", "/readyz", "/metrics"] {
-                assert!(is_answered(&scene, path), "{path} beside {count} that stop {at:?}");
+                assert!(slowest.of(|| is_answered(&scene, path)), "{path} beside {count} that stop {at:?}");
             }
             let grown = resident_kib(scene.proxy.pid()).saturating_sub(before);
             assert!(grown < MOST_GROWN, "{grown} KiB beside {count} that stop {at:?}");
         }
     }
+    println!("{slowest}");
     eventually("the places are free", || (scene.value(None, "tlsgate_admin_connections") == 1).then_some(()));
 }
 

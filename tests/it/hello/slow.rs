@@ -55,6 +55,29 @@ fn silent_and_trickling_clients_are_cut_while_a_good_one_is_served() {
 }
 
 #[test]
+fn a_good_client_is_served_while_slow_ones_are_held() {
+    let echo = Backend::echo();
+    let stage = Stage::new(&[echo.address], Lines { listener: "handshake_timeout = \"10m\"", ..Lines::default() });
+    let mut slow: Vec<TcpStream> = (0..100).map(|_| connect(stage.address())).collect();
+    for at in 0..200 {
+        let mut client = stage.silent(Tls::BOTH[at % 2]);
+        let hello = client.flight();
+        // A part of the hello; or all of it, and nothing after the server's answer.
+        client.tcp.write_all(if at < 100 { &hello[..hello.len() / 2] } else { &hello }).unwrap();
+        slow.push(client.tcp);
+    }
+    for tls in Tls::BOTH {
+        let mut good = stage.client(tls);
+        good.send(b"good").unwrap();
+        assert_eq!(good.read_exact(4), b"good");
+    }
+    for tcp in &mut slow {
+        tcp.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
+        assert!(!is_closed(tcp));
+    }
+}
+
+#[test]
 fn a_client_that_stops_after_the_server_hello_is_cut() {
     let backend = ByHand::new();
     let stage = short(backend.address);

@@ -2,7 +2,7 @@
 //! established transfers go on, and when the crowd is gone, the memory comes back.
 
 use std::fs;
-use std::io::Result;
+use std::io::{Read, Result, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -16,11 +16,12 @@ use super::crowd::{Good, asks, backend, backend_behind_tls, many, narrow, raise_
 use crate::support::backend::Backend;
 use crate::support::bare::Bare;
 use crate::support::cgroup::Group;
-use crate::support::client::{Client, Tls, trusting};
+use crate::support::client::{Client, Tls, connect, trusting};
 use crate::support::http::Door;
 use crate::support::pki::Pki;
 use crate::support::procfs::eventually;
 use crate::support::stage::{Lines, NAME, certified, config};
+use crate::support::stream::Stream;
 
 /// The program with as much memory as a group allows; or, where no group can be made, with a bound in its configuration.
 struct Scene {
@@ -157,8 +158,9 @@ fn two_thousand_clients_that_do_not_read_and_a_flood_of_newcomers_end_nothing_th
     println!("{} of {CLIENTS} clients were admitted; {}", crowd.len(), scene.memory());
     assert!(crowd.len() > 200, "only {}", crowd.len());
     let more = scene.press(|number| asks(scene.address(), &scene.clients[number % 2], NAME));
+    let refused = scene.shed("memory_limit");
     let newcomers = silent(scene.address(), CLIENTS);
-    eventually("newcomers are refused", || (scene.shed("memory_limit") > 0).then_some(()));
+    eventually("newcomers are refused", || (scene.shed("memory_limit") > refused).then_some(()));
     // Established transfers go on all the while.
     let before = good.pieces.load(Ordering::Relaxed);
     eventually("they go on", || (good.pieces.load(Ordering::Relaxed) > before + 20).then_some(()));
@@ -174,26 +176,55 @@ fn two_thousand_clients_that_do_not_read_and_a_flood_of_newcomers_end_nothing_th
 #[test]
 fn connections_that_are_passed_through_give_way_as_well() {
     let backend = backend_behind_tls();
-    let lines = "mode = \"passthrough\"\nidle_timeout = \"1h\"";
-    let scene = Scene::new(
-        FORTY,
-        &backend,
-        "",
-        &lines.replace(
-            "mode = \"passthrough\"\n",
-            "route = [{ server_names = [\"through.test\"], mode = \"passthrough\" }]\n",
-        ),
+    let echo = Backend::echo();
+    let lines = format!(
+        "idle_timeout = \"1h\"\nroute = [{{ server_names = [\"through.test\"], mode = \"passthrough\" }}, \
+         {{ server_names = [\"alive.test\"], mode = \"passthrough\", backend = \"echo\" }}]\n\
+         [backend.echo]\nservers = [\"{}\"]\n",
+        echo.address
     );
+    let scene = Scene::new(FORTY, &backend, "", &lines);
+    let mut alive = passed(&scene);
     let through = |number: usize| {
         let mut client = Client::on(narrow(scene.address())?, &scene.clients[number % 2], "through.test");
         let hello = client.flight();
-        std::io::Write::write_all(&mut client.tcp, &hello)?;
+        client.tcp.write_all(&hello)?;
         Ok(client.tcp)
     };
-    let crowd = scene.press(through);
+    let over = AtomicBool::new(false);
+    let crowd = thread::scope(|scope| {
+        let transfer = scope.spawn(|| {
+            let mut stream = Stream::new(7);
+            while !over.load(Ordering::Relaxed) {
+                exchange(&mut alive, stream.next(8 * 1024));
+                thread::sleep(Duration::from_millis(1));
+            }
+        });
+        let crowd = scene.press(through);
+        over.store(true, Ordering::Relaxed);
+        transfer.join().unwrap();
+        crowd
+    });
     scene.is_alive(FORTY);
+    exchange(&mut alive, b"it goes on");
     drop(crowd);
     eventually("memory comes back", || (scene.memory()["level"] == "easy").then_some(()));
+}
+
+/// A connection that is passed through to an echo, which has sent back its hello.
+fn passed(scene: &Scene) -> TcpStream {
+    let hello = Client::silent(scene.address(), &scene.clients[1], "alive.test").flight();
+    let mut tcp = connect(scene.address());
+    exchange(&mut tcp, &hello);
+    tcp
+}
+
+/// Sends it, and gets back the same.
+fn exchange(tcp: &mut TcpStream, piece: &[u8]) {
+    tcp.write_all(piece).unwrap();
+    let mut came = vec![0; piece.len()];
+    tcp.read_exact(&mut came).unwrap();
+    assert_eq!(came, piece);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::thread;
+use std::time::Duration;
 
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
@@ -13,7 +14,7 @@ use crate::support::by_hand::ByHand;
 use crate::support::client::{Client, Tls, connect, drain, trusting};
 use crate::support::http::Door;
 use crate::support::pki::{Extra, Key, Pki};
-use crate::support::procfs::{eventually, open_files};
+use crate::support::procfs::{eventually, open_files, processor};
 use crate::support::stage::{Lines, NAME, certified, config};
 use crate::support::stream::Stream;
 
@@ -181,6 +182,11 @@ fn with_no_descriptor_left_established_connections_are_served_in_full_and_it_rec
     let (client, server) = &mut scene.terminated;
     client.close_notify().unwrap();
     assert_eq!(drain(server).0, b"");
+    // Those who wait are not asked for again and again: that would take all of a processor.
+    let before_it = processor(scene.bare.pid());
+    thread::sleep(WINDOW);
+    let taken = processor(scene.bare.pid()) - before_it;
+    assert!(taken < WINDOW / 5, "{taken:?} of {WINDOW:?} with nothing to do");
     prlimit(pid, Resource::Nofile, before).unwrap();
     waiting.truncate(1);
     assert!(scene.newcomer().is_some());
@@ -198,4 +204,6 @@ fn nofile(pid: Option<Pid>) -> Rlimit {
 }
 
 const LIMIT: usize = 200;
+/// In which processor time is measured.
+const WINDOW: Duration = Duration::from_millis(500);
 const SIZE: usize = 16 << 20;

@@ -226,6 +226,9 @@ fn assert_given_up(pid: &str) {
     let of =
         |key: &str| status.lines().find_map(|line| line.strip_prefix(key)).unwrap_or_else(|| panic!("{key}: {status}"));
     assert_eq!((of("NoNewPrivs:").trim(), of("Seccomp:").trim()), ("1", "2"));
+    let limits = fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
+    let core = limits.lines().find_map(|line| line.strip_prefix("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().collect::<Vec<_>>(), ["0", "0", "bytes"]);
     let kept = if is_root() { 0 } else { 1 << 1 };
     for set in ["CapPrm:", "CapEff:", "CapInh:", "CapAmb:"] {
         let found = u64::from_str_radix(of(set).trim(), 16).unwrap();

@@ -13,6 +13,7 @@ use rustls::ClientConfig;
 use super::machine::Machine;
 use super::restarted::{Over, load};
 use super::watchdog::{Held, thread_of};
+use crate::sandbox::landlock;
 use crate::support::backend::Backend;
 use crate::support::client::{Client, Tls, trusting};
 use crate::support::procfs::eventually;
@@ -121,6 +122,11 @@ fn the_service_starts_reloads_upgrades_and_restarts_with_all_that_its_unit_forbi
         // 2 is a filter of system calls.
         assert_eq!(field("CapEff:"), format!("{:016x}", 0));
         assert_eq!((&*field("NoNewPrivs:"), &*field("Seccomp:")), ("1", "2"));
+        // The unit alone does as much: what tlsgate itself gives up comes on top, unless a kernel has no Landlock.
+        let log = fs::read_to_string(machine.file("/run/tlsgate.log")).unwrap();
+        let given = log.lines().find(|line| line.contains("rights given up: ")).unwrap_or_else(|| panic!("{log}"));
+        let files = if landlock() > 0 { "files: Landlock " } else { "files: all" };
+        assert!(given.contains(files) && given.contains("system calls: seccomp"), "{given}");
         // A port below 1024 that the monitor, which keeps the right to it, binds once it is asked to.
         service.configure(
             "[[listener]]\nname = \"more\"\nlisten = \"127.0.0.1:637\"\ncertificates = [\"certs\"]\nbackend = \"b\"",

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use super::Scene;
 use crate::support::etcd::{Etcd, Version};
 use crate::support::pki::{Extra, Key, generate};
+use crate::support::procfs::processor;
 
 mod simulated;
 
@@ -123,12 +124,4 @@ impl<'s> Costs<'s> {
             processor: now.processor.saturating_sub(before.processor),
         }
     }
-}
-
-/// The processor time of a process so far (proc_pid_stat(5)).
-fn processor(pid: u32) -> Duration {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    let fields: Vec<&str> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
-    let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
-    Duration::from_millis(ticks * 10)
 }
