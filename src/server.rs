@@ -65,7 +65,7 @@ mod workforce;
 pub use activated::Activated;
 use descriptors::Descriptors;
 use governor::Governor;
-use handover::{Inherited, Name};
+use handover::{Begun, Inherited, Name};
 use sockets::Sockets;
 use watchdog::{Planned, Watchdog};
 use workforce::Workforce;
@@ -127,12 +127,20 @@ pub struct Server {
     watch: Watch,
     /// Receives when a watched file has changed.
     nudged: mpsc::Receiver<()>,
-    /// Process id of the process that is about to take over.
-    successor: Option<u32>,
+    succession: Succession,
     monitor: Option<Monitor>,
     status: notify::Status,
     /// `None` where the service manager expects nothing, or expects it of another process.
     watchdog: Option<Watchdog>,
+}
+
+/// Whether another process continues.
+#[derive(Debug)]
+enum Succession {
+    None,
+    /// It is about to take over, or to fail.
+    Begun(Begun),
+    TakenOver,
 }
 
 impl Server {
@@ -172,9 +180,9 @@ impl Server {
         .confined(confined);
         let parts = (admin.as_ref(), &upkeep, (&keeper, &lists), workers.handles.clone(), (pressure, live));
         let sharing = others.map(|others| (places, others, fleet::counting(&metrics)));
-        let (control, commands, (governor, review, member)) = serving(&mut reloader, parts, joining.zip(sharing))?;
+        let (control, commands, beside) = serving(&mut reloader, parts, (joining.zip(sharing), planned))?;
+        let Beside { governor, review, member, watchdog } = beside;
         let status = notify::Status::ready(control.status.borrow().addresses.len());
-        let watchdog = planned.map(Planned::begin).transpose().map_err(StartError::Worker)?;
         tracing::info!(pid = std::process::id(), "ready");
         Ok(Self {
             reloader,
@@ -194,7 +202,7 @@ impl Server {
             giving_up: None,
             watch,
             nudged,
-            successor: None,
+            succession: Succession::None,
             monitor,
             status,
             watchdog,
@@ -261,25 +269,35 @@ fn keepers(
 fn serving(
     reloader: &mut Reloader<Sockets>,
     (admin, upkeep, (keeper, lists), workers, (pressure, live)): Parts<'_>,
-    joining: Option<(Joining, (Places, Others, Counting))>,
-) -> Result<(Control, mpsc::Receiver<Command>, (Governor, Review, Option<Member>)), StartError> {
-    // The predecessor serves until it receives this: after any error above, it simply goes on.
-    reloader.sockets().accepting().map_err(StartError::Handover)?;
-    admin.iter().for_each(|admin| admin.take_over());
+    (joining, planned): (Option<(Joining, (Places, Others, Counting))>, Option<Planned>),
+) -> Result<(Control, mpsc::Receiver<Command>, Beside), StartError> {
     let (control, commands) = reloader.control();
-    upkeep.follow(control.current.load().pools(), &reloader.config().resolver);
-    follow((keeper, lists), reloader.config());
     let (current, setting) = (Arc::clone(&control.current), reloader.config().bounds.memory);
     let review = Review::start(Arc::clone(&current), Arc::clone(&live)).map_err(StartError::Worker)?;
     let governor = Governor::start(Arc::clone(&pressure), current, workers, setting).map_err(StartError::Worker)?;
     let member = joining.map(|(joining, sharing)| Member::start(joining, control.clone(), sharing)).transpose();
     let member = member.map_err(StartError::Worker)?;
+    let watchdog = planned.map(Planned::begin).transpose().map_err(StartError::Worker)?;
+    // The predecessor serves until it receives this: after any error above, it simply goes on. Nothing below can fail, since it
+    // ends then.
+    reloader.sockets().accepting().map_err(StartError::Handover)?;
+    upkeep.follow(control.current.load().pools(), &reloader.config().resolver);
+    follow((keeper, lists), reloader.config());
     if let Some(admin) = admin {
+        admin.take_over();
         let fleet = member.as_ref().map(Member::handle);
         let keepers = Keepers { acme: keeper.handle(), lists: lists.handle(), fleet };
         admin.ready(control.clone(), keepers, pressure, live);
     }
-    Ok((control, commands, (governor, review, member)))
+    Ok((control, commands, Beside { governor, review, member, watchdog }))
+}
+
+/// Threads that run beside those who serve.
+struct Beside {
+    governor: Governor,
+    review: Review,
+    member: Option<Member>,
+    watchdog: Option<Watchdog>,
 }
 
 /// What serves beside the listeners, and what it looks at.

@@ -17,6 +17,7 @@ use crate::labels::Labels;
 use crate::limit::admission::Admission;
 use crate::limit::fingerprints::Fingerprints;
 use crate::limit::prefixes::Prefixes;
+use crate::net::endpoint::Endpoint;
 use crate::route::ways::{Generation, Ways};
 use crate::snapshot::lists::{Changed, Lists};
 use crate::tls::certificate::certified::Certificate;
@@ -50,6 +51,8 @@ mod ways;
 #[derive(Debug)]
 pub struct Snapshot {
     listeners: HashMap<Arc<str>, Arc<Listener>>,
+    /// The listeners by where they listen, but for ports that the kernel chooses.
+    places: HashMap<Endpoint, Arc<Listener>>,
     /// In the order of the configuration.
     pools: Vec<Arc<Pool>>,
     /// The pools by name.
@@ -152,6 +155,7 @@ impl Default for Snapshot {
     fn default() -> Self {
         Self {
             listeners: HashMap::new(),
+            places: HashMap::new(),
             pools: Vec::new(),
             by_name: HashMap::new(),
             admin: None,
@@ -179,6 +183,11 @@ impl Snapshot {
     /// The listener with that name.
     pub fn listener(&self, name: &str) -> Option<&Arc<Listener>> {
         self.listeners.get(name)
+    }
+
+    /// The listener at that place; `None` also for a port that the kernel chooses, since several have the same text.
+    pub fn listener_at(&self, endpoint: &Endpoint) -> Option<&Arc<Listener>> {
+        self.places.get(endpoint)
     }
 
     /// All backends' servers, in the order of the configuration.

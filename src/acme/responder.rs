@@ -55,15 +55,17 @@ impl Responder {
         })
     }
 
-    /// Answers on this socket until `stop` is true or its sender is dropped.
-    pub fn open(&self, socket: &Listening, stop: watch::Receiver<bool>) -> io::Result<()> {
-        let Some(shared) = self.shared.clone() else { return Ok(()) };
-        let acceptor = {
-            let _inside = self.handle.enter();
-            Acceptor::new(socket)?
-        };
-        self.handle.spawn(serve(acceptor, shared, stop));
-        Ok(())
+    /// Prepares to answer on this socket.
+    pub fn register(&self, socket: &Listening) -> io::Result<Acceptor> {
+        let _inside = self.handle.enter();
+        Acceptor::new(socket)
+    }
+
+    /// Answers on a socket that was registered here, until `stop` is true or its sender is dropped.
+    pub fn open(&self, acceptor: Acceptor, stop: watch::Receiver<bool>) {
+        if let Some(shared) = self.shared.clone() {
+            self.handle.spawn(serve(acceptor, shared, stop));
+        }
     }
 }
 

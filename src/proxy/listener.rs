@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::live::registry::Registry;
 use crate::net::address::Address;
+use crate::net::endpoint::Endpoint;
 use crate::net::listen::Acceptor;
 use crate::net::stream::Parked;
 use crate::observe::access::log::AccessLog;
@@ -27,7 +28,7 @@ use crate::proxy::entry::Entry;
 use crate::proxy::heartbeat::Heartbeats;
 use crate::proxy::pulse::Pulse;
 use crate::proxy::workers::Workers;
-use crate::snapshot::Current;
+use crate::snapshot::{Current, Listener, Snapshot};
 
 /// What every connection of this process shares.
 #[derive(Clone)]
@@ -68,8 +69,28 @@ impl Ids {
     }
 }
 
-/// Accepts for the listener of that name, on worker number `here`, until `stop` is true or its sender is dropped.
-pub async fn accept(socket: Acceptor, here: usize, name: Arc<str>, shared: Shared, mut stop: watch::Receiver<bool>) {
+/// Where connections are accepted.
+#[derive(Debug, Clone)]
+pub struct Site {
+    /// The listener's name, as of when accepting began.
+    pub listener: Arc<str>,
+    pub endpoint: Endpoint,
+}
+
+impl Site {
+    /// Whose connections come here now. An address may have got to another listener, or the listener another name, before
+    /// whoever accepts under the old one has heard of it; its clients are the new one's.
+    fn listener<'s>(&self, snapshot: &'s Snapshot) -> Option<&'s Arc<Listener>> {
+        match self.endpoint.is_any_port() {
+            true => snapshot.listener(&self.listener),
+            false => snapshot.listener_at(&self.endpoint),
+        }
+    }
+}
+
+/// Accepts there, on worker number `here`, until `stop` is true or its sender is dropped.
+pub async fn accept(socket: Acceptor, here: usize, site: Site, shared: Shared, mut stop: watch::Receiver<bool>) {
+    let name = &site.listener;
     let mut heartbeat = shared.heartbeats.join(|| format!("listener {name:?} on worker {here}"));
     let mut pulse = Pulse::default();
     let mut in_a_row = 0;
@@ -85,7 +106,7 @@ pub async fn accept(socket: Acceptor, here: usize, name: Arc<str>, shared: Share
             Ok((parked, peer)) => {
                 trouble.over();
                 pulse.beat();
-                start(parked, peer, socket.path(), &name, here, &shared);
+                start(parked, peer, socket.path(), &site, here, &shared);
                 in_a_row += 1;
                 // Whoever is established must not wait for all that arrive at the same time. And connections that were
                 // asked to give way run first, so that their permits are free for the next one.
@@ -95,7 +116,7 @@ pub async fn accept(socket: Acceptor, here: usize, name: Arc<str>, shared: Share
                 }
             }
             Err(error) => {
-                let pause = trouble.met(&error, &name);
+                let pause = trouble.met(&error, name);
                 tokio::select! {
                     () = sleep(pause) => {}
                     _ = stop.wait_for(|stop| *stop) => return,
@@ -105,10 +126,11 @@ pub async fn accept(socket: Acceptor, here: usize, name: Arc<str>, shared: Share
     }
 }
 
-fn start(parked: Parked, peer: Address, path: Option<&Path>, name: &Arc<str>, here: usize, shared: &Shared) {
+fn start(parked: Parked, peer: Address, path: Option<&Path>, site: &Site, here: usize, shared: &Shared) {
     let snapshot = shared.current.load();
     // A reload can have removed the listener while its socket was still open.
-    let Some(listener) = snapshot.listener(name) else { return };
+    let Some(listener) = site.listener(&snapshot) else { return };
+    let name = &listener.name;
     let (log, metrics) = (shared.log.clone(), Arc::clone(&shared.metrics));
     let mut entry =
         Entry::new(shared.ids.next(), Arc::clone(name), listener.labels.clone(), peer.clone(), log, metrics);

@@ -17,7 +17,7 @@ use crate::reload::{Cause, Finished, Reloader};
 use crate::server::signals::{Asked, Streams};
 use crate::server::sockets::Sockets;
 use crate::server::wanted::{Wanted, rereading};
-use crate::server::{Ended, Server, notify};
+use crate::server::{Ended, Server, Succession, notify};
 
 impl Server {
     /// Accepts no more, and waits until the open connections end.
@@ -32,15 +32,14 @@ impl Server {
         let newest = newest(self.reloader.config());
         self.reloader.draining(newest);
         // After a hand-over, the service goes on in the successor: it is not stopping.
-        if self.successor.is_none() {
+        let is_replaced = matches!(self.succession, Succession::TakenOver);
+        if !is_replaced {
             notify::stopping(patience);
         }
         self.reloader.sockets().close();
         self.refuse_commands();
         // Only now, since an admin request may have waited for its command. Here, the admin server goes on to the end.
-        if self.successor.is_some()
-            && let Some(admin) = self.admin.take()
-        {
+        if is_replaced && let Some(admin) = self.admin.take() {
             end(move || admin.hand_over());
         }
         self.wait_for_connections(streams, patience).await

@@ -16,7 +16,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
-    SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
+    SendFlags, Shutdown, SocketFlags, SocketType, recvmsg, sendmsg, shutdown, socketpair,
 };
 
 use crate::monitor::successor;
@@ -104,6 +104,22 @@ enum Process {
     There(Started),
 }
 
+/// A process that was started to take over, for who may have to call that off.
+#[derive(Debug)]
+pub(super) struct Begun {
+    pub(super) pid: u32,
+    channel: OwnedFd,
+}
+
+impl Begun {
+    /// Whoever waits for it learns that it does not accept, and kills it; unless it has reported already that it does.
+    pub(super) fn call_off(&self) {
+        if let Err(error) = shutdown(&self.channel, Shutdown::Both) {
+            tracing::debug!(%error, "the other process is not called off");
+        }
+    }
+}
+
 impl Successor {
     /// Starts this program again, from the same path and with the same arguments. It receives duplicates of these sockets
     /// in [`Successor::wait_until_ready`].
@@ -136,8 +152,13 @@ impl Successor {
         send(&self.channel, &[], &mut SendAncillaryBuffer::default())
     }
 
+    /// For who does not wait for it.
+    pub(super) fn begun(&self) -> io::Result<Begun> {
+        Ok(Begun { pid: self.id(), channel: self.channel.try_clone()? })
+    }
+
     /// Its process id.
-    pub(super) fn id(&self) -> u32 {
+    fn id(&self) -> u32 {
         match &self.process {
             Process::Here(child) => child.id(),
             Process::There(started) => started.id(),

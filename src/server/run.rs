@@ -9,6 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 use crate::admin::Admin;
 use crate::member::Member;
@@ -19,12 +20,12 @@ use crate::reload::releases::Holding;
 use crate::reload::report::Report;
 use crate::reload::{Cause, Finished, Purpose};
 use crate::server::draining::end;
-use crate::server::handover::Successor;
+use crate::server::handover::{Begun, Successor};
 use crate::server::releases::{Releases, Wish};
 use crate::server::series::Alive;
 use crate::server::signals::{Asked, Streams};
 use crate::server::wanted::{Waiting, Wanted, rereading};
-use crate::server::{Ended, Server, Signals, admin_name, follow, operated};
+use crate::server::{Ended, Server, Signals, Succession, admin_name, follow, operated};
 
 /// What is to be done, one after the other.
 #[derive(Default)]
@@ -70,8 +71,19 @@ impl Server {
     /// Handles signals, commands and changed files until the server is to drain or to stop. A reload runs on another
     /// thread: this loop never waits for it.
     async fn run(&mut self, streams: &mut Streams) -> Asked {
-        let mut moved = self.upkeep.moved();
         let (taken_over, mut successors) = mpsc::channel(1);
+        let asked = self.serve(streams, taken_over, &mut successors).await;
+        self.call_off(&mut successors).await;
+        asked
+    }
+
+    async fn serve(
+        &mut self,
+        streams: &mut Streams,
+        taken_over: mpsc::Sender<TakenOver>,
+        successors: &mut mpsc::Receiver<TakenOver>,
+    ) -> Asked {
+        let mut moved = self.upkeep.moved();
         let (mut reread, mut work) = (rereading(), Work::default());
         self.follow();
         let mut lost = pin!(end_of(self.monitor.clone()));
@@ -223,8 +235,8 @@ impl Server {
     }
 
     /// Starts this program's new version with the sockets of this process, and sends the result to `taken_over`.
-    fn upgrade(&mut self, taken_over: mpsc::Sender<Result<u32, String>>) {
-        if let Some(pid) = self.successor {
+    fn upgrade(&mut self, taken_over: mpsc::Sender<TakenOver>) {
+        if let Succession::Begun(Begun { pid, .. }) = &self.succession {
             tracing::warn!(pid, "another process is already about to take over");
             return;
         }
@@ -238,27 +250,47 @@ impl Server {
         let of_admin = self.admin.iter().flat_map(Admin::bound);
         sockets.extend(of_admin.map(|(purpose, address, socket)| (admin_name(purpose, address), socket)));
         let started = Successor::start(sockets, self.monitor.as_ref()).and_then(|successor| {
-            let pid = successor.id();
+            let begun = successor.begun()?;
             let control = self.control.clone();
             let told =
                 move || control.changes.tell(|| operated::to_hand_over(&control.current.load())).unwrap_or_default();
             // It waits for up to a minute, while this thread has to handle signals and reloads.
             let wait = move || drop(taken_over.blocking_send(successor.wait_until_ready(told)));
             thread::Builder::new().name("handover".into()).spawn(wait)?;
-            Ok(pid)
+            Ok(begun)
         });
         match started {
-            Ok(pid) => {
-                tracing::info!(pid, "starting another process to take over");
-                self.status.upgrading(Some(pid));
-                self.successor = Some(pid);
+            Ok(begun) => {
+                tracing::info!(pid = begun.pid, "starting another process to take over");
+                self.status.upgrading(Some(begun.pid));
+                self.succession = Succession::Begun(begun);
             }
             Err(error) => tracing::error!(%error, "cannot start another process, everything stays as it is"),
         }
     }
 
+    /// This process ends, and nobody is to take over any more: who has asked for the end means the whole service. A process that
+    /// has taken over in this very moment goes on.
+    async fn call_off(&mut self, successors: &mut mpsc::Receiver<TakenOver>) {
+        let Succession::Begun(begun) = &self.succession else { return };
+        tracing::warn!(
+            pid = begun.pid,
+            "this process is to end: the one that was about to take over is stopped as well"
+        );
+        begun.call_off();
+        match timeout(CALLED_OFF, successors.recv()).await {
+            Ok(Some(Ok(pid))) => drop(self.is_replaced(Ok(pid))),
+            Ok(Some(Err(_)) | None) => self.succession = Succession::None,
+            Err(_) => {
+                // It cannot report any more that it accepts, and ends.
+                tracing::error!("whether the process that was about to take over has ended is not known");
+                self.succession = Succession::None;
+            }
+        }
+    }
+
     /// Handles the result of an upgrade. True where the other process accepts.
-    fn is_replaced(&mut self, taken_over: Result<u32, String>) -> bool {
+    fn is_replaced(&mut self, taken_over: TakenOver) -> bool {
         match taken_over {
             Ok(pid) => {
                 tracing::info!(pid, "another process has taken over");
@@ -270,6 +302,7 @@ impl Server {
                 }
                 // From now on the service manager is to hear of the other process only.
                 self.watchdog = None;
+                self.succession = Succession::TakenOver;
                 self.reloader.sockets().hand_over();
                 true
             }
@@ -277,13 +310,16 @@ impl Server {
                 // Before anybody can know of it: a change is not refused any more then.
                 self.control.changes.go_on();
                 tracing::error!("no other process has taken over, everything stays as it is: {error}");
-                self.successor = None;
+                self.succession = Succession::None;
                 self.status.upgrading(None);
                 false
             }
         }
     }
 }
+
+/// The process id of one that has taken over, or why it has not.
+type TakenOver = Result<u32, String>;
 
 /// Without the monitor, the service goes on as it is.
 fn report_lost(error: std::io::Result<std::io::Error>) {
@@ -299,5 +335,7 @@ async fn end_of(monitor: Option<Monitor>) -> io::Result<io::Error> {
     }
 }
 
+/// How long it may take until a process that does not take over any more has ended.
+const CALLED_OFF: Duration = Duration::from_secs(5);
 /// How long the access log may take to write its last lines.
 const LOG_PATIENCE: Duration = Duration::from_secs(2);

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io;
 use std::sync::{Arc, Weak};
 
+use rustix::io::Errno;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
@@ -18,7 +19,7 @@ use crate::net::address::Address;
 use crate::net::endpoint::Endpoint;
 use crate::net::listen::{Acceptor, Listening};
 use crate::net::socket;
-use crate::proxy::listener::{self, Shared};
+use crate::proxy::listener::{self, Shared, Site};
 use crate::reload::sockets;
 use crate::server::activated::Activated;
 use crate::server::descriptors::{self, Demand, Descriptors};
@@ -49,6 +50,21 @@ pub(super) struct Sockets {
     monitor: Option<Monitor>,
 }
 
+/// A socket of a configuration.
+struct Opened {
+    key: Key,
+    socket: Arc<Listening>,
+    /// `None` where somebody accepts on it already.
+    ready: Option<Ready>,
+}
+
+/// Who will accept on a socket, which is registered with them: everything that can fail is done.
+enum Ready {
+    /// For each worker.
+    Workers(Vec<Acceptor>),
+    Responder(Acceptor),
+}
+
 struct Bound {
     /// Whoever has prepared another configuration with this socket has it, too.
     socket: Arc<Listening>,
@@ -58,7 +74,7 @@ struct Bound {
 
 /// Sockets that are bound and do not accept yet.
 pub(super) struct Prepared {
-    sockets: Vec<(Key, Arc<Listening>)>,
+    sockets: Vec<Opened>,
     /// Those of them that nobody has accepted on.
     fresh: HashSet<Key>,
     /// All sockets of the new configuration, each with its permissions in case it is a Unix socket.
@@ -128,45 +144,85 @@ impl Sockets {
         self.responder.take()
     }
 
-    fn start(&mut self, key: Key, socket: Arc<Listening>) -> io::Result<()> {
-        socket.resume()?;
-        let (stop, stopped) = watch::channel(false);
-        match &key.0 {
-            Owner::Listener(name) => self.accept(name, &socket, &stopped)?,
-            Owner::Http01 => self.answer(&socket, stopped)?,
+    /// A socket for that key. One that another listener gives up is shared with it.
+    fn open(
+        &mut self,
+        key: &Key,
+        mode: u32,
+        given_up: &HashMap<Address, Arc<Listening>>,
+        is_held: bool,
+    ) -> io::Result<Listening> {
+        let inherited = name_of(key).and_then(|name| self.inherited.take(&name));
+        let monitor = self.monitor.as_ref();
+        match &key.1 {
+            Which::Activated(name, number) => self.activated.socket(name, *number),
+            Which::Bound(address) => match (inherited, given_up.get(address)) {
+                (Some(socket), _) => monitor::inherited(monitor, socket, address, mode),
+                (None, Some(socket)) => socket.try_clone(),
+                // A release is held until all nodes are ready for it; what is bound otherwise is served at once.
+                (None, None) if is_held => monitor::bind_suspended(monitor, address, mode),
+                (None, None) => monitor::bind(monitor, address, mode),
+            },
         }
-        self.bound.insert(key, Bound { socket, stop });
-        Ok(())
     }
 
-    /// Lets every worker accept for that listener.
-    fn accept(&self, listener: &Arc<str>, socket: &Listening, stopped: &watch::Receiver<bool>) -> io::Result<()> {
-        let Some(shared) = &self.shared else { return Ok(()) };
+    /// Registers a socket with those who will accept on it.
+    fn ready(&mut self, owner: &Owner, socket: &Listening) -> io::Result<Ready> {
+        if let Owner::Http01 = owner {
+            let responder = match self.responder.take() {
+                Some(running) => running,
+                None => Responder::start(self.tokens.clone(), descriptors::of_responder())?,
+            };
+            return self.responder.insert(responder).register(socket).map(Ready::Responder);
+        }
         // Inherited sockets as well: an older version of this program may not have set all options.
         if let Listening::Tcp(socket) = socket {
             socket::prepare_listening(socket)?;
         }
-        for (number, worker) in self.workers.iter().enumerate() {
-            let acceptor = {
-                let _inside = worker.enter();
-                Acceptor::new(socket)?
-            };
-            let name = Arc::clone(listener);
-            worker.spawn(listener::accept(acceptor, number, name, shared.clone(), stopped.clone()));
-        }
-        tracing::info!(%listener, address = %socket.address()?, "listening");
-        Ok(())
+        let register = |worker: &Handle| {
+            let _inside = worker.enter();
+            Acceptor::new(socket)
+        };
+        self.workers.iter().map(register).collect::<io::Result<_>>().map(Ready::Workers)
     }
 
-    /// Lets the server for http-01 answer.
-    fn answer(&mut self, socket: &Listening, stopped: watch::Receiver<bool>) -> io::Result<()> {
-        let responder = match self.responder.take() {
-            Some(running) => running,
-            None => Responder::start(self.tokens.clone(), descriptors::of_responder())?,
+    /// Lets them accept.
+    fn start(&mut self, Opened { key, socket, ready }: Opened) -> io::Result<()> {
+        let ready = match ready {
+            Some(ready) => ready,
+            // Somebody accepted on it when it was prepared, and what came into force in between has ended that.
+            None => self.ready(&key.0, &socket)?,
         };
-        self.responder.insert(responder).open(socket, stopped)?;
-        tracing::info!(address = %socket.address()?, "answering http-01 challenges");
+        socket.resume()?;
+        let address = socket.address()?;
+        let (stop, stopped) = watch::channel(false);
+        match (ready, &self.shared, &self.responder, &key.0) {
+            (Ready::Workers(acceptors), Some(shared), _, Owner::Listener(listener)) => {
+                let site = Site { listener: Arc::clone(listener), endpoint: key.1.endpoint() };
+                for (number, (worker, acceptor)) in self.workers.iter().zip(acceptors).enumerate() {
+                    worker.spawn(listener::accept(acceptor, number, site.clone(), shared.clone(), stopped.clone()));
+                }
+                tracing::info!(%listener, %address, "listening");
+            }
+            (Ready::Responder(acceptor), _, Some(responder), _) => {
+                responder.open(acceptor, stopped);
+                tracing::info!(%address, "answering http-01 challenges");
+            }
+            // Nothing is accepted any more.
+            _ => return Ok(()),
+        }
+        self.bound.insert(key, Bound { socket, stop });
         Ok(())
+    }
+}
+
+/// With advice, where there is some.
+fn explained(error: io::Error) -> io::Error {
+    match Errno::from_io_error(&error) {
+        Some(Errno::MFILE | Errno::NFILE) => io::Error::other(format!(
+            "{error}: each worker needs a file descriptor for it; raise the limit (ulimit -n, LimitNOFILE)"
+        )),
+        _ => error,
     }
 }
 
@@ -213,39 +269,34 @@ impl sockets::Sockets for Sockets {
         // An address may move to another listener: its socket is shared, since binding it again fails while the old one
         // listens. Sockets of port 0 are all on different ports, so none of them can be reused.
         let given_up = self.bound.iter().filter(|(key, _)| !wanted.contains_key(key));
-        let given_up: HashMap<&Address, &Listening> = given_up
+        let given_up: HashMap<Address, Arc<Listening>> = given_up
             .filter_map(|((_, which), bound)| match which {
-                Which::Bound(address) if address.port() != Some(0) => Some((address, &*bound.socket)),
+                Which::Bound(address) if address.port() != Some(0) => {
+                    Some((address.clone(), Arc::clone(&bound.socket)))
+                }
                 _ => None,
             })
             .collect();
         self.held.retain(|_, socket| socket.strong_count() > 0);
         let (mut sockets, mut fresh, mut errors) = (Vec::new(), HashSet::new(), Vec::new());
         for Place { key, mode, written } in places {
-            let there = self.bound.get(&key).map(|bound| Arc::clone(&bound.socket));
-            if let Some(socket) = there.or_else(|| self.held.get(&key).and_then(Weak::upgrade)) {
-                sockets.push((key, socket));
+            if let Some(bound) = self.bound.get(&key) {
+                sockets.push(Opened { socket: Arc::clone(&bound.socket), key, ready: None });
                 continue;
             }
+            let held = self.held.get(&key).and_then(Weak::upgrade);
             let is_shared = matches!(&key.1, Which::Bound(address) if given_up.contains_key(address));
-            let inherited = name_of(&key).and_then(|name| self.inherited.take(&name));
-            let monitor = self.monitor.as_ref();
-            let socket = match &key.1 {
-                Which::Activated(name, number) => self.activated.socket(name, *number),
-                Which::Bound(address) => match (inherited, given_up.get(address)) {
-                    (Some(socket), _) => monitor::inherited(monitor, socket, address, mode),
-                    (None, Some(socket)) => socket.try_clone(),
-                    // A release is held until all nodes are ready for it; what is bound otherwise is served at once.
-                    (None, None) if config.fleet.is_some() => monitor::bind_suspended(monitor, address, mode),
-                    (None, None) => monitor::bind(monitor, address, mode),
-                },
+            let is_fresh = held.is_none() && !is_shared && matches!(key.1, Which::Bound(_));
+            let opened = match held {
+                Some(socket) => Ok(socket),
+                None => self.open(&key, mode, &given_up, config.fleet.is_some()).map(Arc::new),
             };
-            match socket {
-                Ok(socket) => {
-                    if !is_shared && matches!(key.1, Which::Bound(_)) {
+            match opened.and_then(|socket| Ok((self.ready(&key.0, &socket).map_err(explained)?, socket))) {
+                Ok((ready, socket)) => {
+                    if is_fresh {
                         fresh.insert(key.clone());
                     }
-                    sockets.push((key, Arc::new(socket)));
+                    sockets.push(Opened { key, socket, ready: Some(ready) });
                 }
                 Err(error) => errors.push(written.error(format!("cannot listen on {}: {error}", key.1))),
             }
@@ -259,7 +310,7 @@ impl sockets::Sockets for Sockets {
     }
 
     fn hold(&mut self, prepared: &Prepared) {
-        for (key, socket) in prepared.sockets.iter().filter(|(key, _)| prepared.fresh.contains(key)) {
+        for Opened { key, socket, .. } in prepared.sockets.iter().filter(|one| prepared.fresh.contains(&one.key)) {
             if let Err(error) = socket.suspend() {
                 tracing::debug!(address = %key.1, %error, "clients can connect before the release is served");
             }
@@ -277,12 +328,12 @@ impl sockets::Sockets for Sockets {
             self.descriptors.share_out(prepared.demand, &shared.pressure);
         }
         let still: HashSet<Which> = prepared.wanted.keys().map(|(_, which)| which.clone()).collect();
-        for (key, socket) in prepared.sockets {
-            if self.bound.contains_key(&key) {
+        for opened in prepared.sockets {
+            if self.bound.contains_key(&opened.key) {
                 continue;
             }
-            let owner = key.0.clone();
-            if let Err(error) = self.start(key, socket) {
+            let owner = opened.key.0.clone();
+            if let Err(error) = self.start(opened) {
                 tracing::error!(listener = %owner, %error, "cannot accept");
             }
         }

@@ -37,10 +37,13 @@ impl Snapshot {
         config.admin.token_file.iter().for_each(|file| reading.token(file));
         authority_files::look(config, &mut reading);
         passphrases::look(config, &mut reading);
-        let (mut listeners, generation) = (HashMap::new(), Generation::default());
+        let (mut listeners, mut places, generation) = (HashMap::new(), HashMap::new(), Generation::default());
         for settings in &config.listeners {
             if let Some(listener) = listener(settings, (before, &generation), &pools, &config.runtime, &mut reading) {
-                listeners.insert(Arc::clone(&settings.name), Arc::new(listener));
+                let listener = Arc::new(listener);
+                let fixed = settings.listen.iter().filter(|endpoint| !endpoint.value.is_any_port());
+                places.extend(fixed.map(|endpoint| (endpoint.value.clone(), Arc::clone(&listener))));
+                listeners.insert(Arc::clone(&settings.name), listener);
             }
         }
         let admin = admin::terminator(&config.admin, before.admin.as_ref(), layer, &mut reading);
@@ -65,6 +68,7 @@ impl Snapshot {
         let by_name = pools.iter().map(|pool| (Arc::clone(pool.name()), Arc::clone(pool))).collect();
         let snapshot = Self {
             listeners,
+            places,
             pools,
             by_name,
             admin,

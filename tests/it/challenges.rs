@@ -18,12 +18,13 @@ use tlsgate::explain::trace::{self, Between};
 use tlsgate::gate::Gate;
 use tlsgate::live::registry::Registry;
 use tlsgate::net::address::Address;
+use tlsgate::net::endpoint::Endpoint;
 use tlsgate::net::listen::{Acceptor, Listening};
 use tlsgate::observe::access::format::Format;
 use tlsgate::observe::access::log::{AccessLog, Writer};
 use tlsgate::observe::access::target::Target;
 use tlsgate::observe::metrics::Metrics;
-use tlsgate::proxy::listener::{Ids, Shared, accept};
+use tlsgate::proxy::listener::{Ids, Shared, Site, accept};
 use tlsgate::proxy::workers::Workers;
 use tlsgate::snapshot::{Current, Snapshot};
 use tlsgate::tls::certificate::store::Trust;
@@ -83,7 +84,9 @@ impl Inside {
             let _inside = runtime.enter();
             Acceptor::new(&socket).unwrap()
         };
-        runtime.spawn(accept(acceptor, 0, "main".into(), shared, stopped));
+        let endpoint = Endpoint::Bound("127.0.0.1:0".parse::<SocketAddr>().unwrap().into());
+        let site = Site { listener: "main".into(), endpoint };
+        runtime.spawn(accept(acceptor, 0, site, shared, stopped));
         let pair = rcgen::generate_simple_self_signed(["main.test".to_owned()]).unwrap();
         let pending = pki.folder().join("pending.pem");
         fs::write(&pending, pair.cert.pem()).unwrap();

@@ -2,6 +2,7 @@
 //! mended.
 
 mod folders;
+mod moved;
 mod warnings;
 
 use std::fs;

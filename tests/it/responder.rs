@@ -25,7 +25,7 @@ fn stage() -> Stage {
     let socket = Listening::bind(&Address::Tcp("127.0.0.1:0".parse().unwrap()), 0).unwrap();
     let Ok(Address::Tcp(address)) = socket.address() else { panic!("no port") };
     let (stop, stopped) = watch::channel(false);
-    responder.open(&socket, stopped).unwrap();
+    responder.open(responder.register(&socket).unwrap(), stopped);
     Stage { tokens, address, responder, socket, stop }
 }
 

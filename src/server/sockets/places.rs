@@ -22,6 +22,16 @@ pub(super) enum Which {
     Activated(Arc<str>, usize),
 }
 
+impl Which {
+    /// As configured.
+    pub(super) fn endpoint(&self) -> Endpoint {
+        match self {
+            Self::Bound(address) => Endpoint::Bound(address.clone()),
+            Self::Activated(name, _) => Endpoint::Activated(Arc::clone(name)),
+        }
+    }
+}
+
 /// Who accepts on a socket.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Owner {
@@ -44,7 +54,7 @@ impl std::fmt::Display for Which {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Bound(address) => address.fmt(f),
-            Self::Activated(name, _) => Endpoint::Activated(Arc::clone(name)).fmt(f),
+            Self::Activated(..) => self.endpoint().fmt(f),
         }
     }
 }

@@ -9,14 +9,17 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
+use crate::support::backend::Backend;
 use crate::support::bare::Bare;
 use crate::support::by_hand::ByHand;
 use crate::support::client::{Client, Tls, connect, drain, trusting};
 use crate::support::http::Door;
 use crate::support::pki::{Extra, Key, Pki};
 use crate::support::procfs::{eventually, open_files, processor};
+use crate::support::proxy::PROGRAM;
 use crate::support::stage::{Lines, NAME, certified, config};
 use crate::support::stream::Stream;
+use crate::support::tool;
 
 /// The process with two connections under way: one is terminated, the other is passed through and has sent more than
 /// its client has read.
@@ -197,6 +200,44 @@ fn with_no_descriptor_left_established_connections_are_served_in_full_and_it_rec
     assert_eq!(count, 1, "a line a minute: {lines}");
 }
 
+/// Every worker needs a descriptor for every socket that it accepts on.
+#[test]
+fn where_not_every_worker_can_accept_a_start_and_a_reload_are_refused() {
+    let (pki, backend) = (certified(), Backend::echo());
+    let with = |addresses: u8| {
+        let listen: Vec<String> = (1..=addresses).map(|host| format!("\"127.0.0.{host}:0\"")).collect();
+        let top = "[admin]\nlisten = \"unix:admin.sock\"\n[log]\naccess = \"off\"\n[runtime]\nworkers = 16\n";
+        config(&[backend.address], Lines { top, ..Lines::default() })
+            .replace("listen = \"127.0.0.1:0\"", &format!("listen = [{}]", listen.join(", ")))
+    };
+    let path = pki.folder().join("tlsgate.toml");
+    std::fs::write(&path, with(30)).unwrap();
+    let start = format!("{FEW}; exec \"$0\" run -c \"$1\"");
+    let started = tool::run("sh", &["-c", &start, PROGRAM, path.to_str().unwrap()], b"");
+    let shown = tool::shown(&started);
+    assert_eq!(started.status.code(), Some(1), "{shown}");
+    assert!(shown.contains("cannot listen on 127.0.0.") && shown.contains("LimitNOFILE"), "{shown}");
+
+    let bare = Bare::start(pki.folder(), &with(1), FEW);
+    let door = Door::unix(pki.folder());
+    let reload = || {
+        eventually("a reload is answered", || {
+            let answer = door.ask("POST", "/api/v1/reload", &[], "");
+            (answer.status != 503).then_some(answer)
+        })
+    };
+    for _ in 0..2 {
+        std::fs::write(&path, with(30)).unwrap();
+        let answer = reload();
+        assert_ne!(answer.status, 200, "{answer:?}");
+        assert!(answer.body.contains("cannot listen on 127.0.0."), "{answer:?}");
+        std::fs::write(&path, with(1)).unwrap();
+        assert_eq!(reload().status, 200);
+        let mut client = Client::silent(bare.address, &trusting(&pki.ca(), Tls::V13).into(), NAME);
+        client.handshake().unwrap();
+    }
+}
+
 fn nofile(pid: Option<Pid>) -> Rlimit {
     let unchanged = rustix::process::getrlimit(Resource::Nofile);
     assert!(pid.is_some());
@@ -204,6 +245,8 @@ fn nofile(pid: Option<Pid>) -> Rlimit {
 }
 
 const LIMIT: usize = 200;
+/// Enough for one socket, and not for thirty.
+const FEW: &str = "ulimit -n 256";
 /// In which processor time is measured.
 const WINDOW: Duration = Duration::from_millis(500);
 const SIZE: usize = 16 << 20;

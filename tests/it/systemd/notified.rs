@@ -7,6 +7,7 @@ use crate::support::client::Tls;
 use crate::support::pki::Pki;
 use crate::support::proxy::{PROGRAM, Proxy};
 use crate::support::stage::{Lines, NAME, certified, config};
+use crate::support::tool;
 
 fn start(manager: &Manager, pki: &Pki, text: &str) -> Proxy {
     let path = pki.folder().join("tlsgate.toml");
@@ -64,6 +65,37 @@ fn it_reports_the_start_every_reload_and_the_end() {
     assert!(value(&stopping, "STATUS").contains("2h"), "{stopping:?}");
     proxy.signal("TERM");
     assert_eq!(proxy.wait().code(), Some(0));
+}
+
+/// Who asks for the end means the service, not only the process that serves it now.
+#[test]
+fn an_end_that_is_asked_for_in_an_upgrade_ends_both() {
+    let (manager, pki, backend) = (Manager::new(), certified(), Backend::echo());
+    let lines = Lines { top: "[runtime]\nshutdown_timeout = \"2h\"\n", ..Lines::default() };
+    let text = config(&[backend.address], lines)
+        .replace("listen = \"127.0.0.1:0\"", "listen = [\"127.0.0.1:0\", \"unix:main.sock\"]");
+    let mut proxy = start(&manager, &pki, &text);
+    manager.until("READY=1");
+    let trust = std::sync::Arc::new(crate::support::client::trusting(&pki.ca(), Tls::V13));
+    let mut client = crate::support::client::Client::silent(proxy.address("main"), &trust, NAME);
+    client.handshake().unwrap();
+    let path = pki.folder().join("tlsgate.toml");
+    std::fs::remove_file(&path).unwrap();
+    // The other process waits for ever in a pipe that has no writer.
+    assert!(tool::run("mkfifo", &[path.to_str().unwrap()], b"").status.success());
+    proxy.signal("USR2");
+    let line = proxy.log_line("starting another process to take over");
+    let other = Successor(line.rsplit_once("pid=").unwrap().1.trim().to_owned());
+    proxy.signal("TERM");
+    let stopping = manager.until("STOPPING=1");
+    assert!(microseconds(&stopping, "EXTEND_TIMEOUT_USEC") >= 2 * 3600 * 1_000_000, "{stopping:?}");
+    assert!(!std::path::Path::new("/proc").join(other.pid()).exists(), "the other process is still there");
+    // Its connections go on meanwhile.
+    client.send(b"ping").unwrap();
+    assert_eq!(client.read_exact(4), b"ping");
+    client.close_notify().unwrap();
+    assert_eq!(proxy.wait().code(), Some(0));
+    assert!(!pki.folder().join("main.sock").exists(), "nobody listens there");
 }
 
 #[test]
