@@ -22,7 +22,7 @@ static SERVER: LazyLock<SocketAddr> = LazyLock::new(|| {
     let responder = Responder::start(tokens, MOST_CONNECTIONS).expect("a thread");
     let socket = Listening::bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into(), 0o600).expect("a socket");
     let (stop, stopped) = watch::channel(false);
-    responder.open(&socket, stopped).expect("a socket");
+    responder.open(responder.register(&socket).expect("a socket"), stopped);
     let address = socket.address().expect("an address");
     Box::leak(Box::new((responder, socket, stop)));
     match address {
