@@ -1,8 +1,9 @@
 //! The diagnostic log, on standard error. Must not know: what is logged.
 
+use std::io::Write;
 use std::sync::OnceLock;
 
-use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
+use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::observe::line::Lines;
@@ -38,8 +39,7 @@ pub fn start(level: Level) -> Flush {
         Level::Trace => LevelFilter::TRACE,
     };
     let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    let (writer, flush) =
-        NonBlockingBuilder::default().lossy(true).buffered_lines_limit(QUEUED).finish(std::io::stderr());
+    let (writer, flush) = queue(std::io::stderr());
     let dropped = writer.error_counter();
     let started = tracing_subscriber::fmt()
         .with_max_level(filter)
@@ -54,6 +54,11 @@ pub fn start(level: Level) -> Flush {
     Flush { _guard: started.is_ok().then_some(flush) }
 }
 
+/// Waits for the sink on a thread of its own.
+fn queue(sink: impl Write + Send + 'static) -> (NonBlocking, WorkerGuard) {
+    NonBlockingBuilder::default().lossy(true).buffered_lines_limit(QUEUED).finish(sink)
+}
+
 /// How many lines this process has dropped.
 pub fn dropped() -> u64 {
     DROPPED.get().map_or(0, |dropped| dropped.dropped_lines() as u64)
@@ -65,3 +70,43 @@ static DROPPED: OnceLock<ErrorCounter> = OnceLock::new();
 /// How many lines may wait to be written: enough for one warning about each of ten thousand certificates. The queue
 /// takes half a megabyte from the start; the crate's default would take four.
 const QUEUED: usize = 16 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::mpsc::{Receiver, channel};
+
+    use super::*;
+
+    /// Takes nothing until the other end of the channel is dropped.
+    struct Blocked(Receiver<()>);
+
+    impl Write for Blocked {
+        fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+            let _ = self.0.recv();
+            Ok(line.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn lines_for_which_there_is_no_room_are_dropped_and_counted() {
+        let (release, blocked) = channel();
+        let (mut writer, flush) = queue(Blocked(blocked));
+        let dropped = writer.error_counter();
+        let mut lines = 0;
+        while dropped.dropped_lines() == 0 {
+            assert!(lines <= 2 * QUEUED, "nothing is dropped");
+            writer.write_all(b"line\n").unwrap();
+            lines += 1;
+        }
+        assert!(lines > QUEUED, "dropped after {lines}");
+        writer.write_all(b"line\n").unwrap();
+        assert_eq!(dropped.dropped_lines(), 2);
+        drop(release);
+        drop(flush);
+    }
+}

@@ -29,8 +29,8 @@ fn a_wrong_token_is_logged_with_its_peer_and_counted() {
     assert_eq!(value(&scene, "wrong_token"), 101, "all are counted");
     let log = scene.proxy.log();
     let lines = log.lines().filter(|line| line.contains("wrong_token")).count();
-    // One a second, and the one before: all of them took some time.
-    let most = begun.elapsed().as_secs() + 3;
+    // Ten at once, and one a second, of which the first may be a moment old.
+    let most = 10 + begun.elapsed().as_secs() + 1;
     assert!(lines as u64 <= most, "a guesser fills the log: {lines} lines, expected {most} at most");
     assert!(!log.contains(TOKEN), "{log}");
 }

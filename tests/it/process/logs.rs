@@ -63,18 +63,15 @@ fn an_access_log_that_is_closed_or_full_is_survived() {
 fn a_diagnostic_log_that_is_not_read_does_not_hold_up_traffic() {
     let (down, up) = (Refusing::new(), Backend::echo());
     let pki = certified();
-    // Some lines for each connection. More than the queue and the pipe have room for.
-    let top = format!("[log]\nlevel = \"trace\"\naccess = \"off\"\n{ADMIN}");
+    // A line for each attempt to connect.
+    let top = format!("[log]\nlevel = \"debug\"\n{ADMIN}");
     let lines = Lines { top: &top, ..Lines::default() };
     let mut bare = Bare::start(pki.folder(), &config(&[down.address, up.address], lines), "");
     for _ in 0..1500 {
         is_served(&pki, &bare, b"good");
     }
-    eventually("lines are dropped and counted", || {
-        is_served(&pki, &bare, b"good");
-        (dropped(&pki, "log") > 0).then_some(())
-    });
-    assert_eq!(dropped(&pki, "access_log"), 0);
+    // There is room for them in the queue, though none in the pipe.
+    assert_eq!(dropped(&pki, "log"), 0);
     assert_eq!(bare.stop().code(), Some(0));
 }
 
