@@ -17,6 +17,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use instant_acme::{BodyWrapper, BytesResponse, HttpClient};
 use rustls::ClientConfig;
 use rustls::pki_types::CertificateDer;
+use tokio::time::Instant;
 
 use crate::acme::answer::Answer;
 use crate::acme::clock::Clock;
@@ -30,7 +31,11 @@ use crate::tls::trust::servers::Trust;
 
 /// A client of one authority.
 #[derive(Clone)]
-pub struct Http(Arc<Inner>);
+pub struct Http {
+    inner: Arc<Inner>,
+    /// After this, nothing more is sent.
+    until: Option<Instant>,
+}
 
 struct Inner {
     client: Client<HttpsConnector<HttpConnector>, BodyWrapper<Bytes>>,
@@ -65,22 +70,28 @@ impl Http {
             .pool_max_idle_per_host(1)
             .build(connector);
         let last = Mutex::new(None);
-        Ok(Self(Arc::new(Inner { client, roots, timeout: authority.timeout, clock, requests, share, last })))
+        let inner = Inner { client, roots, timeout: authority.timeout, clock, requests, share, last };
+        Ok(Self { inner: Arc::new(inner), until: None })
+    }
+
+    /// The same client, which sends nothing more after that moment: everything that goes on asking ends then.
+    pub fn until(self, end: Instant) -> Self {
+        Self { until: Some(end), ..self }
     }
 
     /// The certificates that are trusted at the authority's address.
     pub fn roots(&self) -> &[CertificateDer<'static>] {
-        &self.0.roots
+        &self.inner.roots
     }
 
     /// The last answer; `None` where the last request had none.
     pub fn last(&self) -> Option<Answer> {
-        self.0.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.inner.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// When the last answer asks to come again, in seconds since 1970.
     pub fn retry_after(&self) -> Option<i64> {
-        self.0.last.lock().unwrap_or_else(PoisonError::into_inner).as_ref()?.retry_after
+        self.inner.last.lock().unwrap_or_else(PoisonError::into_inner).as_ref()?.retry_after
     }
 
     /// A request without the library. The answer may have any status.
@@ -91,7 +102,7 @@ impl Http {
         }
         let body = body.map_or_else(BodyWrapper::default, |body| BodyWrapper::from(body.into_bytes()));
         let request = request.body(body).map_err(|error| Trouble::new(format!("{url}: {error}")))?;
-        self.0.clone().exchange(request).await.map(|(_, answer)| answer).map_err(Trouble::new)
+        Arc::clone(&self.inner).exchange(request, self.until).await.map(|(_, answer)| answer).map_err(Trouble::new)
     }
 }
 
@@ -100,10 +111,10 @@ impl HttpClient for Http {
         &self,
         request: Request<BodyWrapper<Bytes>>,
     ) -> Pin<Box<dyn Future<Output = Result<BytesResponse, instant_acme::Error>> + Send>> {
-        let inner = Arc::clone(&self.0);
+        let (inner, until) = (Arc::clone(&self.inner), self.until);
         Box::pin(async move {
             let (parts, answer) =
-                inner.exchange(request).await.map_err(|text| instant_acme::Error::Other(text.into()))?;
+                inner.exchange(request, until).await.map_err(|text| instant_acme::Error::Other(text.into()))?;
             Ok(BytesResponse { parts, body: Box::new(answer.body) })
         })
     }
@@ -113,7 +124,16 @@ impl Inner {
     async fn exchange(
         self: Arc<Self>,
         mut request: Request<BodyWrapper<Bytes>>,
+        until: Option<Instant>,
     ) -> Result<(hyper::http::response::Parts, Answer), String> {
+        if until.is_some_and(|until| Instant::now() >= until) {
+            self.keep(None);
+            return Err(format!(
+                "{} {}: not sent, since this attempt has taken too long",
+                request.method(),
+                request.uri()
+            ));
+        }
         if let Some(share) = &self.share {
             share.settled().await.map_err(|why| format!("{} {}: {why}", request.method(), request.uri()))?;
         }
@@ -201,6 +221,49 @@ const IDLE: Duration = Duration::from_secs(20);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn nothing_is_sent_once_the_time_for_an_attempt_is_over() {
+        let (folder, nobody) = (tempfile::tempdir().unwrap(), std::net::TcpListener::bind("127.0.0.1:0").unwrap());
+        nobody.set_nonblocking(true).unwrap();
+        let ca = folder.path().join("ca.pem");
+        let signed = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+        std::fs::write(&ca, signed.cert.pem()).unwrap();
+        let url = format!("https://{}/dir", nobody.local_addr().unwrap());
+        let authority = Authority { ca: Some(ca), ..authority(&url) };
+        let requests = Arc::<AtomicU64>::default();
+        let http = Http::new(&authority, Clock::default(), Arc::clone(&requests), None).unwrap().until(Instant::now());
+        let answer = http.ask(Method::GET, &url, None).await;
+        assert!(answer.unwrap_err().message.contains("this attempt has taken too long"));
+        let (parts, body) = (Request::get(&url).body(()).unwrap().into_parts().0, BodyWrapper::default());
+        // The library's way, too.
+        let answer = HttpClient::request(&http, Request::from_parts(parts, body)).await;
+        let error = answer.err().unwrap();
+        let trouble = Trouble::library(&error, http.last());
+        assert!(trouble.message.contains("this attempt has taken too long") && trouble.status.is_none(), "{trouble:?}");
+        assert_eq!(requests.load(Ordering::Relaxed), 0);
+        assert_eq!(nobody.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock, "nobody was asked");
+    }
+
+    fn authority(directory: &str) -> Authority {
+        Authority {
+            name: "a".into(),
+            directory: directory.to_owned(),
+            contact: Vec::new(),
+            accept_terms: true,
+            ca: None,
+            eab: None,
+            profile: None,
+            challenges: Vec::new(),
+            dns: None,
+            http: Vec::new(),
+            tls_port: 443,
+            http_port: 80,
+            check: false,
+            timeout: Duration::from_secs(20),
+            fallback: Vec::new(),
+        }
+    }
 
     #[test]
     fn retry_after_is_seconds_or_a_date() {

@@ -18,6 +18,7 @@ use poll::poll;
 
 mod authorize;
 mod begin;
+mod bounds;
 mod explain;
 pub mod job;
 mod key;
@@ -72,6 +73,10 @@ async fn once(job: &Job<'_>, kept: &mut OfCertificate) -> Result<(Issued, Facts)
 async fn carry_on(job: &Job<'_>, kept: &mut OfCertificate, order: &mut Order) -> Result<(Issued, Facts), Trouble> {
     // Each step is made once at most, and there are four.
     for _ in 0..STEPS {
+        // Each time: every answer may have other ones.
+        if let Some(trouble) = bounds::too_many(job, order) {
+            return Err(trouble);
+        }
         match order.state().status {
             OrderStatus::Pending => authorize::all(job, kept, order).await?,
             OrderStatus::Ready => finalize(job, order).await?,

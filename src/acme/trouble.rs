@@ -64,6 +64,16 @@ impl Trouble {
         Self { message: words(&problem), problem: Some(problem), retry_after: None, status: None }
     }
 
+    /// As much of it as is remembered and shown, whatever was sent: texts of an authority are in most messages.
+    pub fn bounded(mut self) -> Self {
+        if self.message.len() > LONGEST_MESSAGE {
+            self.message.truncate(self.message.floor_char_boundary(LONGEST_MESSAGE));
+            self.message.push('…');
+        }
+        self.problem = self.problem.as_ref().and_then(kept);
+        self
+    }
+
     /// Puts in front what was being done.
     pub fn while_doing(mut self, what: &str) -> Self {
         self.message = format!("{what}: {}", self.message);
@@ -75,6 +85,11 @@ impl Trouble {
         let named = self.problem.as_ref().and_then(|problem| problem.get("type")).and_then(Value::as_str);
         named.and_then(|named| named.strip_prefix(ERRORS)) == Some(kind)
     }
+}
+
+/// What may be kept of a problem document: nothing of one that is too long. Its words are kept in any case.
+fn kept(problem: &Value) -> Option<Value> {
+    (problem.to_string().len() <= LARGEST_PROBLEM).then(|| problem.clone())
 }
 
 /// The first error in an object or in its challenges.
@@ -134,7 +149,7 @@ fn unexpected(answer: &Answer) -> String {
 }
 
 /// The beginning of a text that a foreign server has sent.
-fn short(text: &str) -> &str {
+pub fn short(text: &str) -> &str {
     text.char_indices().nth(LONGEST_TEXT).map_or(text, |(end, _)| &text[..end])
 }
 
@@ -151,6 +166,9 @@ const LONGEST_TEXT: usize = 1000;
 
 /// In bytes: no subproblem is added to so many.
 const LONGEST_WORDS: usize = 8 * 1024;
+
+/// In bytes: longer than any that is made of words of bounded length.
+const LONGEST_MESSAGE: usize = 16 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -191,6 +209,17 @@ mod tests {
         let long = json!({ "detail": "x".repeat(5000), "subproblems": vec![everywhere; 12] });
         assert!((7_000..12_000).contains(&words(&long).len()), "{}", words(&long).len());
         assert!(words(&long).ends_with("; and 8 more"), "{}", words(&long));
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded_whatever_was_sent() {
+        let small = json!({ "type": "urn:ietf:params:acme:error:malformed", "detail": "x" });
+        let trouble = Trouble { problem: Some(small.clone()), ..Trouble::new("ä".repeat(100)) }.bounded();
+        assert_eq!((trouble.message, trouble.problem), ("ä".repeat(100), Some(small)));
+        let large = json!({ "detail": vec!["x"; 20_000] });
+        let trouble = Trouble { problem: Some(large), ..Trouble::new("ä".repeat(1 << 20)) }.bounded();
+        assert!(trouble.message.len() < 17_000 && trouble.message.ends_with("ä…"), "{}", trouble.message.len());
+        assert_eq!(trouble.problem, None);
     }
 
     #[test]

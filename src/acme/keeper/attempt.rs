@@ -1,6 +1,8 @@
 //! One attempt to get one certificate from one authority. That it begins is remembered before the authority is asked. Must not
 //! know: when it is time, who asks for it.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 
 use super::house::{House, Plan};
@@ -50,7 +52,7 @@ pub(super) async fn make(
 }
 
 async fn ordered(house: &House, plan: &Plan, one: &mut One, authority: &Authority) -> Result<Facts, Trouble> {
-    let http = house.http(authority)?;
+    let http = house.http(authority)?.until(Instant::now() + longest(one.wanted.identifiers.len()));
     match with_account(house, plan, one, authority, &http).await {
         // It is made again with the same key.
         Err(trouble) if trouble.is("accountDoesNotExist") => {
@@ -107,6 +109,7 @@ fn fail(house: &House, one: &mut One, authority: &Authority, trouble: Trouble) -
     let now = house.now();
     let longest = schedule::longest_pause(one.lifetime(), now);
     one.kept.attempts(&authority.name).fail(now, fastrand::f64(), longest, trouble.retry_after);
+    let trouble = trouble.bounded();
     let failure =
         Failure { at: now, message: trouble.message, problem: trouble.problem, authority: authority.name.to_string() };
     one.kept.fail(failure.clone());
@@ -123,5 +126,27 @@ fn fail(house: &House, one: &mut One, authority: &Authority, trouble: Trouble) -
 fn remember(house: &House, one: &One) {
     if let Err(error) = memory::keep_certificate(&house.folder, &one.wanted, &one.kept) {
         tracing::warn!(wanted = %one.wanted, %error, "the state of a certificate cannot be written");
+    }
+}
+
+/// How long an attempt may take: after that, nothing more is asked of the authority, what was put up is taken down, and the
+/// order is taken up again later. An authority that answers everything slowly would otherwise keep the line of its certificates
+/// from their turns and from their fallbacks. An order is polled for five minutes in each of its states; each name may wait for
+/// one minute until another order's challenge ends, and for three until its record is visible everywhere.
+fn longest(names: usize) -> Duration {
+    FOR_ORDER + FOR_NAME * u32::try_from(names).unwrap_or(u32::MAX)
+}
+
+const FOR_ORDER: Duration = Duration::from_secs(3600);
+const FOR_NAME: Duration = Duration::from_secs(300);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_attempt_for_many_names_may_take_longer() {
+        let minutes = |names| longest(names).as_secs() / 60;
+        assert_eq!([minutes(1), minutes(100)], [65, 560]);
     }
 }

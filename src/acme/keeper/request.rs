@@ -123,6 +123,7 @@ async fn change_key(house: &House, plan: &Plan, name: &Arc<str>) -> Result<(), T
 }
 
 fn failure(at: i64, wanted: &Wanted, trouble: Trouble) -> Failure {
+    let trouble = trouble.bounded();
     Failure { at, message: trouble.message, problem: trouble.problem, authority: wanted.authority.to_string() }
 }
 

@@ -6,6 +6,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use instant_acme::{AuthorizationState, AuthorizationStatus, ChallengeStatus, ChallengeType, Order, OrderStatus};
 use serde_json::Value;
 
+use super::bounds;
 use super::job::{Job, REFUSED};
 use super::poll::poll;
 use crate::acme::challenge;
@@ -41,6 +42,9 @@ async fn put_up(
     let mut authorizations = order.authorizations();
     while let Some(next) = authorizations.next().await {
         let authorization = next.map_err(|error| Trouble::library(&error, job.http.last()))?;
+        if let Some(trouble) = bounds::too_large(job) {
+            return Err(trouble);
+        }
         let name = authorization.identifier().to_string();
         let answer = match authorization.status {
             AuthorizationStatus::Valid => (None, Answer::Standing),
@@ -74,9 +78,7 @@ async fn one(
     name: &str,
     raw: &Value,
 ) -> Result<(ChallengeKind, Answer), Trouble> {
-    let ordered = |name: &str| job.wanted.identifiers.iter().find(|one| one.to_string() == name);
-    // Some authorities do not say that an authorization is for a wildcard.
-    let Some(identifier) = ordered(name).or_else(|| ordered(&format!("*.{name}"))) else {
+    let Some(identifier) = job.ordered(name) else {
         return Err(Trouble {
             status: Some(REFUSED),
             ..Trouble::new(format!("found an authorization for {name:?}, which was not ordered"))

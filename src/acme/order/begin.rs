@@ -2,13 +2,16 @@
 
 use std::borrow::Cow;
 
+use hyper::Uri;
+use hyper::http::uri::Scheme;
 use instant_acme::{CertificateIdentifier, NewOrder, Order, OrderStatus};
 
-use super::job::{Job, leads_nowhere};
+use super::job::{Job, REFUSED, leads_nowhere};
 use crate::acme::issued::Id;
 use crate::acme::memory;
 use crate::acme::memory::of_certificate::{self, OfCertificate};
 use crate::acme::settings::Identifier;
+use crate::acme::trouble;
 use crate::acme::trouble::Trouble;
 
 /// An order for the certificate. Its URL is remembered.
@@ -18,6 +21,10 @@ pub(super) async fn order(job: &Job<'_>, kept: &mut OfCertificate) -> Result<Ord
     }
     job.forget(kept)?;
     let order = fresh(job, kept).await?;
+    if !can_be_asked(order.url()) {
+        let message = format!("found an order at {:?}, expected an https URL", trouble::short(order.url()));
+        return Err(Trouble { status: Some(REFUSED), ..Trouble::new(message) });
+    }
     kept.order = Some(of_certificate::Order {
         authority: job.authority.name.to_string(),
         account: job.account.url.clone(),
@@ -32,7 +39,8 @@ pub(super) async fn order(job: &Job<'_>, kept: &mut OfCertificate) -> Result<Ord
 async fn under_way(job: &Job<'_>, kept: &OfCertificate) -> Result<Option<Order>, Trouble> {
     let ours =
         |order: &&of_certificate::Order| *order.authority == *job.authority.name && order.account == job.account.url;
-    let Some(remembered) = kept.order.as_ref().filter(ours) else { return Ok(None) };
+    let remembered = kept.order.as_ref().filter(ours).filter(|order| can_be_asked(&order.url));
+    let Some(remembered) = remembered else { return Ok(None) };
     let mut order = match job.account.library.order(remembered.url.clone()).await {
         Ok(order) => order,
         Err(error) => {
@@ -52,6 +60,13 @@ async fn under_way(job: &Job<'_>, kept: &OfCertificate) -> Result<Option<Order>,
         tracing::info!(wanted = %job.wanted, authority = %job.authority.name, "order taken up again");
     }
     Ok(usable.then_some(order))
+}
+
+/// Whether an order's URL is one. If it were not, every attempt would fail with it, since the order is remembered.
+fn can_be_asked(url: &str) -> bool {
+    let parsed = url.parse::<Uri>();
+    url.len() <= LONGEST_URL
+        && parsed.is_ok_and(|url| url.scheme() == Some(&Scheme::HTTPS) && url.authority().is_some())
 }
 
 async fn fresh(job: &Job<'_>, kept: &OfCertificate) -> Result<Order, Trouble> {
@@ -109,5 +124,22 @@ fn identifier(identifier: &Identifier) -> instant_acme::Identifier {
     match identifier {
         Identifier::Dns(name) => instant_acme::Identifier::Dns(name.to_string()),
         Identifier::Ip(address) => instant_acme::Identifier::Ip(*address),
+    }
+}
+
+/// In bytes. RFC 9110 section 4.1 asks everybody to support so many.
+const LONGEST_URL: usize = 8000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_is_remembered_only_if_it_can_be_asked_for_again() {
+        assert!(can_be_asked("https://ca.test/order/1") && can_be_asked("https://[::1]:14000/my-order/a?b=c"));
+        let long = format!("https://ca.test/{}", "x".repeat(8000));
+        for wrong in ["", "/order/1", "order", "http://ca.test/order/1", "https:///x", "https://ca.test/a b", &long] {
+            assert!(!can_be_asked(wrong), "{wrong:?}");
+        }
     }
 }

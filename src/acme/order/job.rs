@@ -7,7 +7,7 @@ use crate::acme::http::Http;
 use crate::acme::issued::Facts;
 use crate::acme::memory;
 use crate::acme::memory::of_certificate::OfCertificate;
-use crate::acme::settings::{Authority, Wanted};
+use crate::acme::settings::{Authority, Identifier, Wanted};
 use crate::acme::trouble::Trouble;
 use crate::state::Folder;
 
@@ -26,6 +26,13 @@ pub struct Job<'a> {
 }
 
 impl Job<'_> {
+    /// What was ordered, by the name that an authorization has.
+    pub(super) fn ordered(&self, name: &str) -> Option<&Identifier> {
+        let ordered = |name: &str| self.wanted.identifiers.iter().find(|one| one.to_string() == name);
+        // Some authorities do not say that an authorization is for a wildcard.
+        ordered(name).or_else(|| ordered(&format!("*.{name}")))
+    }
+
     /// Remembers what has been reached.
     pub(super) fn keep(&self, kept: &OfCertificate) -> Result<(), Trouble> {
         memory::keep_certificate(self.folder, self.wanted, kept).map_err(Trouble::new)

@@ -113,6 +113,75 @@ fn the_reason_of_an_authority_that_is_not_convinced_is_shown() {
     scene.mended(&old);
 }
 
+/// An order with this state and so many authorizations.
+fn crowded(status: &'static str) -> Fault {
+    Fault::json(move |order| {
+        let url = order["authorizations"][0].as_str().unwrap().to_owned();
+        order["status"] = json!(status);
+        order["authorizations"] = (0..10_000).map(|at| json!(format!("{url}x{at}"))).collect();
+    })
+}
+
+/// Adds so many challenges of kinds that nobody knows, each with an error.
+fn odd(authorization: &mut Value, count: usize) {
+    let one = |at| {
+        json!({ "type": format!("odd-{at}"), "url": "https://a.test/", "token": "x", "status": "invalid",
+                           "error": { "detail": format!("words of oddness {at}") } })
+    };
+    let mut challenges: Vec<Value> = (0..count).map(one).collect();
+    challenges.append(authorization["challenges"].as_array_mut().unwrap());
+    authorization["challenges"] = challenges.into();
+}
+
+#[test]
+fn an_authority_that_never_stops_answering_is_left_and_little_of_it_is_kept() {
+    let scene = Scene::start(&Plan::simple());
+    let old = scene.issued("a");
+    for (kind, status) in [(Kind::NewOrder, "invalid"), (Kind::NewOrder, "pending"), (Kind::Order, "invalid")] {
+        let asked = scene.between.seen(Kind::Authorization).len();
+        scene.between.always(kind, crowded(status));
+        scene.fails("too many authorizations", &["found 10000 authorizations in an order, expected at most 1"]);
+        let asked = scene.between.seen(Kind::Authorization).len() - asked;
+        assert!(asked < 5, "{kind:?} {status}: {asked} authorizations were asked for");
+        scene.between.mend();
+    }
+    scene.between.always(Kind::Authorization, Fault::json(|authorization| odd(authorization, 2000)));
+    scene.fails("an authorization without end", &["found an authorization of", "expected at most 65536"]);
+    scene.between.mend();
+    let many = |authorization: &mut Value| {
+        if authorization["status"] != "pending" {
+            invalidate(authorization, Some("words of the authorization"));
+            odd(authorization, 200);
+        }
+    };
+    scene.between.always(Kind::Authorization, Fault::json(many));
+    scene.between.always(Kind::Order, invalid(None));
+    scene.fails(
+        "many challenges",
+        &["tls-alpn-01: urn:ietf:params:acme:error:unauthorized: words of the authorization"],
+    );
+    assert!(!scene.list().to_string().contains("oddness"), "{}", scene.list());
+    let kept = scene.remembered();
+    assert_eq!(kept["refused"], json!({ scene.name("a"): ["tls-alpn-01"] }), "{kept}");
+    scene.mended(&old);
+}
+
+#[test]
+fn an_order_at_an_address_that_is_none_is_not_remembered() {
+    let scene = Scene::start(&Plan::simple());
+    let old = scene.issued("a");
+    let order = json!({ "status": "pending", "identifiers": [{ "type": "dns", "value": scene.name("a") }],
+                        "authorizations": [], "finalize": "https://a.test/" });
+    for location in ["http://a.test/order", "order of mine"] {
+        let fault = Fault::answer(201, &order.to_string()).header("location", location);
+        scene.between.always(Kind::NewOrder, fault);
+        scene.fails("no URL", &["expected an https URL", location]);
+        assert_eq!(scene.remembered()["order"], Value::Null);
+        scene.between.mend();
+    }
+    scene.mended(&old);
+}
+
 /// The authority itself finds nobody, and cannot look the name up.
 #[test]
 fn an_authority_that_finds_nobody_says_so() {

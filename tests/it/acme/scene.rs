@@ -160,6 +160,17 @@ impl Scene {
         serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", tool::shown(&output)))
     }
 
+    /// What is remembered of the only certificate, on the disk.
+    pub(crate) fn remembered(&self) -> Value {
+        let files = fs::read_dir(self.path("state/acme/test/orders")).unwrap().map(|entry| entry.unwrap().path());
+        let files: Vec<_> =
+            files.filter(|path| path.extension().is_some_and(|extension| extension == "json")).collect();
+        assert_eq!(files.len(), 1, "{files:?}");
+        let text = fs::read_to_string(&files[0]).unwrap();
+        assert!(text.len() < 10_000, "{text}");
+        serde_json::from_str(&text).unwrap()
+    }
+
     /// Makes the program look at the clock.
     pub(crate) fn look(&self) {
         let answer = self.door().ask("POST", "/api/v1/reload", &[], "");
