@@ -16,8 +16,16 @@ type Answers = dyn Fn(usize) -> (u16, String) + Send + Sync;
 
 /// A member, and how long it takes for each answer.
 async fn member(pause: Duration, answers: impl Fn(usize) -> (u16, String) + Send + Sync + 'static) -> Etcd {
+    let endpoints = vec![started(pause, answers).await];
+    let timeout = Duration::from_millis(if pause.is_zero() { 20_000 } else { 200 });
+    let settings = Settings { endpoints, prefix: "/p".into(), ca: None, identity: None, user: None, timeout };
+    Etcd::new(&settings).unwrap()
+}
+
+/// The URL of a member.
+async fn started(pause: Duration, answers: impl Fn(usize) -> (u16, String) + Send + Sync + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let endpoints = vec![format!("http://{}", listener.local_addr().unwrap())];
+    let url = format!("http://{}", listener.local_addr().unwrap());
     let answers: Arc<Answers> = Arc::new(answers);
     tokio::spawn(async move {
         let mut count = 0;
@@ -26,9 +34,7 @@ async fn member(pause: Duration, answers: impl Fn(usize) -> (u16, String) + Send
             while_it_lasts(stream, pause, &mut count, &*answers).await;
         }
     });
-    let timeout = Duration::from_millis(if pause.is_zero() { 20_000 } else { 200 });
-    let settings = Settings { endpoints, prefix: "/p".into(), ca: None, identity: None, user: None, timeout };
-    Etcd::new(&settings).unwrap()
+    url
 }
 
 async fn while_it_lasts(stream: TcpStream, pause: Duration, count: &mut usize, answers: &Answers) {
@@ -164,6 +170,29 @@ async fn what_was_not_asked_for_is_refused() {
     assert_eq!((found.len(), found[0].lease, found[0].revision), (1, 9, 3));
     let etcd = member(Duration::ZERO, answer("/p/b")).await;
     assert!(matches!(etcd.get(&["a".to_owned()]).await, Err(Trouble::Refused(why)) if why.contains("found the key")));
+}
+
+#[tokio::test]
+async fn a_token_that_cannot_be_sent_is_not_kept_and_the_next_member_is_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let password = folder.path().join("password");
+    std::fs::write(&password, "secret").unwrap();
+    let own = |number: usize| match number {
+        0 => (200, format!(r#"{{{HEADER},"token":"abc.1"}}"#)),
+        _ => (200, format!("{{{HEADER}}}")),
+    };
+    let with = |endpoints| {
+        let (user, timeout) = (Some(("tlsgate".to_owned(), password.clone())), Duration::from_secs(20));
+        Etcd::new(&Settings { endpoints, prefix: "/p".into(), ca: None, identity: None, user, timeout }).unwrap()
+    };
+    let odd = || started(Duration::ZERO, |_| (200, r#"{"token":"a\nb"}"#.into()));
+    // The first to be asked is drawn by chance.
+    for _ in 0..8 {
+        let read = with(vec![odd().await, started(Duration::ZERO, own).await]).read(&["control/".to_owned()]).await;
+        assert!(read.is_ok(), "{read:?}");
+    }
+    let why = refused(&with(vec![odd().await])).await;
+    assert!(why.contains("found a token that cannot be in a header"), "{why}");
 }
 
 const HEADER: &str = r#""header":{"cluster_id":"7","member_id":"1","revision":"5"}"#;

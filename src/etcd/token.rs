@@ -90,8 +90,40 @@ async fn authenticate(
             verdict => Err(NoToken::Verdict(verdict)),
         };
     }
-    let answer = serde_json::from_slice::<AuthenticateResponse>(&answer.body);
-    let foreign = |_| NoToken::Verdict(Verdict::Foreign("found an answer without a token, expected one".into()));
-    let answer = answer.map_err(foreign)?;
-    Ok(Token(Some(Zeroizing::new(answer.token))))
+    of_answer(&answer.body).map_err(|why| NoToken::Verdict(Verdict::Foreign(why.into())))
+}
+
+/// The token in an answer. One that cannot be sent back is none: it would be kept, and no member would be asked with it.
+fn of_answer(body: &[u8]) -> Result<Token, &'static str> {
+    let answer = serde_json::from_slice::<AuthenticateResponse>(body);
+    let token = Zeroizing::new(answer.map_err(|_| "found an answer without a token, expected one")?.token);
+    match token.len() {
+        0 => Err("found an empty token, expected one"),
+        1..=LONGEST if token.bytes().all(|byte| byte.is_ascii_graphic()) => Ok(Token(Some(token))),
+        1..=LONGEST => Err("found a token that cannot be in a header, expected visible ASCII characters"),
+        _ => Err("found a token of more than 16384 bytes, expected a shorter one"),
+    }
+}
+
+/// In bytes. etcd's own tokens have some thirty, and a JWT has some hundred.
+const LONGEST: usize = 16 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_what_can_be_in_a_header() {
+        let read = |token: &str| of_answer(serde_json::json!({ "token": token }).to_string().as_bytes());
+        let long = "x".repeat(LONGEST);
+        for right in ["uKbBzHwsFqEPvRJV.123", "eyJhbGciOiJSUzI1NiJ9.e30.x-_", &long] {
+            assert_eq!(read(right).ok().unwrap().text(), Some(right));
+        }
+        for wrong in ["", "a\nb", "a\r\nx: y", "a\0", "tök", "\u{7f}", &format!("{long}x")] {
+            assert!(read(wrong).is_err(), "{wrong:?}");
+        }
+        for wrong in [&b"{}"[..], b"[]", b"", b"{\"token\":5}"] {
+            assert!(of_answer(wrong).is_err(), "{wrong:?}");
+        }
+    }
 }
