@@ -35,8 +35,8 @@ use change::audit::Audit;
 use change::folder;
 use connection::door::Door;
 use connection::permits::Permits;
+use known::{CHANGES, Known, Process};
 pub use known::{Counted, Keepers};
-use known::{Known, Process};
 use page::session::Sessions;
 use probes::Probes;
 use request::token;
@@ -94,6 +94,10 @@ impl Admin {
             audit: Audit::default(),
             permits: Arc::new(Permits::new(most.api)),
             probes: Arc::new(Permits::new(most.probes)),
+            sessions: Sessions::default(),
+            changes: Arc::new(Semaphore::new(CHANGES)),
+            renderings: Arc::default(),
+            probe_renderings: Arc::default(),
         });
         let api =
             opened(config.listen.as_ref(), |listen| api(config, &known, listen, listening(Purpose::Api, listen)?))?;
@@ -162,10 +166,7 @@ fn api(config: &asked::Admin, known: &Arc<Known>, listen: &Endpoint, sockets: Ve
     let shared = Shared {
         known: Arc::clone(known),
         secure,
-        renderings: Arc::default(),
-        sessions: Sessions::default(),
         changing: Mutex::new(()),
-        changes: Arc::new(Semaphore::new(CHANGES)),
         readers: Arc::new(Semaphore::new(READERS)),
     };
     Serving::start("admin", listen, sockets, Arc::clone(&known.permits), Arc::new(shared))
@@ -175,13 +176,11 @@ fn probes(known: &Arc<Known>, listen: &Endpoint, sockets: Vec<Listening>) -> io:
     for socket in &sockets {
         tracing::info!(address = %Door::of(socket)?, "probes listening");
     }
-    let probes = Probes { known: Arc::clone(known), renderings: Arc::default() };
+    let probes = Probes { known: Arc::clone(known) };
     Serving::start("admin-probes", listen, sockets, Arc::clone(&known.probes), Arc::new(probes))
 }
 
 /// The largest numbers of connections at one time; fewer where descriptors are scarce.
 pub const MOST_CONNECTIONS: Most = Most { api: 256, probes: 64 };
-/// Changes that run or wait at one time. Each may hold a body of 1 MiB.
-const CHANGES: usize = 32;
 /// Threads that read the token at one time. More would all wait for the same file.
 const READERS: usize = 4;

@@ -42,6 +42,7 @@ use crate::sandbox::plan::Plan;
 use crate::snapshot::{Current, Snapshot};
 
 mod activated;
+mod bounds;
 mod descriptors;
 mod draining;
 mod fleet;

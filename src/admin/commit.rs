@@ -34,7 +34,7 @@ pub(super) struct Asked {
 /// The right to make a change, to be had before its body is read, so that the bound also limits the memory for bodies.
 pub(super) fn turn(shared: &Shared) -> Result<OwnedSemaphorePermit, Answer> {
     let too_many = |_| Answer::error(StatusCode::SERVICE_UNAVAILABLE, "too many changes are already in progress");
-    Arc::clone(&shared.changes).try_acquire_owned().map_err(too_many)
+    Arc::clone(&shared.known.changes).try_acquire_owned().map_err(too_many)
 }
 
 /// Makes the change, and returns the answer.

@@ -28,7 +28,7 @@ pub(super) struct Guest {
 impl Guest {
     pub(super) fn of(shared: &Shared, caller: &Caller, parts: &Parts, process: &Process) -> Self {
         let cookie = browser::cookie(&parts.headers, &cookie_name(caller, parts));
-        let signed = cookie.as_ref().and_then(|cookie| shared.sessions.find(cookie));
+        let signed = cookie.as_ref().and_then(|cookie| shared.known.sessions.find(cookie));
         let entrance = match proof_of_connection(caller, process) {
             Some(_) => Entrance::Connection,
             None if process.control.status.borrow().config.admin.token_file.is_some() => Entrance::Token,
@@ -64,9 +64,9 @@ pub(super) async fn enter(
     };
     // A browser that signs in again has one session, not two.
     if let Some(cookie) = &guest.cookie {
-        shared.sessions.end(cookie);
+        shared.known.sessions.end(cookie);
     }
-    let Some(value) = proof.and_then(|proof| shared.sessions.begin(proof)) else {
+    let Some(value) = proof.and_then(|proof| shared.known.sessions.begin(proof)) else {
         return Answer::error(StatusCode::INTERNAL_SERVER_ERROR, "the system has no random bytes");
     };
     tracing::info!(peer = %caller, "somebody has signed in at the page of the admin server");

@@ -6,14 +6,16 @@ use std::sync::Arc;
 
 use hyper::StatusCode;
 use hyper::http::request::Parts;
-use tokio::sync::SetOnce;
+use tokio::sync::{Semaphore, SetOnce};
 
 use crate::acme::keeper::Handle as Acme;
 use crate::admin::change::audit::Audit;
 use crate::admin::connection::caller::Caller;
 use crate::admin::connection::permits::Permits;
+use crate::admin::page::session::Sessions;
 use crate::admin::request::answer::Answer;
 use crate::admin::request::guard;
+use crate::admin::view::renderings::Renderings;
 use crate::config::values::HostName;
 use crate::lists::keeper::Handle as Lists;
 use crate::live::registry::Registry;
@@ -62,6 +64,14 @@ pub(super) struct Known {
     pub(super) permits: Arc<Permits>,
     /// For connections of probes.
     pub(super) probes: Arc<Permits>,
+    /// Those who have signed in at the page.
+    pub(super) sessions: Sessions,
+    /// A permit for each change that runs or waits for its turn.
+    pub(super) changes: Arc<Semaphore>,
+    /// Of the API.
+    pub(super) renderings: Arc<Renderings>,
+    /// Those of probes are their own: clients of the API that do not read must not hold up Prometheus.
+    pub(super) probe_renderings: Arc<Renderings>,
 }
 
 impl Known {
@@ -77,12 +87,33 @@ impl Known {
         Some(answer)
     }
 
+    /// How much there is now of what has a bound, in the text format of Prometheus.
+    fn held(&self) -> String {
+        let families = [
+            ("page_sessions", "Sessions of those who have signed in at the page.", self.sessions.count()),
+            ("changes", "Changes that run or wait for their turn.", CHANGES - self.changes.available_permits()),
+            ("answers_bytes", "Bytes of answers of the admin server that are not sent yet.", self.renderings.held()),
+            ("probes_answers_bytes", "The same for probes.", self.probe_renderings.held()),
+        ];
+        let family = |(name, help, value): (&str, &str, usize)| {
+            format!(
+                "# HELP tlsgate_admin_{name} {help}\n# TYPE tlsgate_admin_{name} gauge\ntlsgate_admin_{name} {value}\n"
+            )
+        };
+        families.into_iter().map(family).collect()
+    }
+
     /// The metrics of that state. It takes a while with many servers.
     pub(super) fn exposition(&self, Process { control, keepers, .. }: &Process) -> Answer {
-        let text = (self.counted.exposition)(control, keepers) + &self.audit.metrics(&self.permits, &self.probes);
+        let text = (self.counted.exposition)(control, keepers)
+            + &self.audit.metrics(&self.permits, &self.probes)
+            + &self.held();
         Answer::text("text/plain; version=0.0.4; charset=utf-8", text)
     }
 }
+
+/// Changes that run or wait at one time. Each may hold a body of 1 MiB.
+pub(super) const CHANGES: usize = 32;
 
 /// The answer while there is no state yet.
 pub(super) fn starting() -> Answer {

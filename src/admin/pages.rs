@@ -108,7 +108,7 @@ async fn shown(shared: Arc<Shared>, guest: Guest, process: Process, query: Optio
     let (known, all) = (Arc::clone(&shared.known), Arc::clone(&shared));
     let rendered = move || {
         // Only now, since it is shown once: the page may be refused, or its client may go away, before its turn.
-        let note = guest.cookie.as_ref().and_then(|cookie| all.sessions.take(cookie));
+        let note = guest.cookie.as_ref().and_then(|cookie| all.known.sessions.take(cookie));
         let viewer = Viewer { may_sign_in: guest.entrance != Entrance::Closed, signed: guest.signed, note };
         let Process { control, keepers: Keepers { acme, lists, fleet }, pressure, .. } = &process;
         let status = control.status.borrow().clone();
@@ -132,7 +132,7 @@ async fn shown(shared: Arc<Shared>, guest: Guest, process: Process, query: Optio
 
 /// A page for one client alone, made in its turn; refused where too many wait for theirs.
 async fn alone(shared: &Shared, rendered: impl FnOnce() -> Answer + Send + 'static) -> Answer {
-    let made = shared.renderings.alone(&shared.known.permits, rendered).await;
+    let made = shared.known.renderings.alone(&shared.known.permits, rendered).await;
     made.unwrap_or_else(|| {
         let text = "Too many pages are asked for at the moment. Load this page again in a moment.";
         Answer::page(StatusCode::SERVICE_UNAVAILABLE, steps::message("Busy", text)).with(RETRY_AFTER, "1")
@@ -169,7 +169,7 @@ async fn left(shared: &Shared, parts: &Parts, body: Incoming, caller: &Caller, p
     if !signed.is_of_form(Form::read(&body).value("secret")) {
         return foreign(shared, caller, parts);
     }
-    shared.sessions.end(&cookie);
+    shared.known.sessions.end(&cookie);
     Answer::see_other("/").with(SET_COOKIE, &entering::no_cookie(caller, parts))
 }
 
@@ -222,7 +222,7 @@ async fn admitted(
     let entrance = guest.entrance;
     let (signed, cookie) = session(shared, caller, parts, guest)?;
     if let Err((why, reason)) = entering::proven(shared, caller, &process, &signed).await {
-        shared.sessions.end(&cookie);
+        shared.known.sessions.end(&cookie);
         shared.known.audit.refused(caller, parts, why);
         return Err(signed_out(entrance, reason));
     }
@@ -272,7 +272,7 @@ async fn committed(
     let answer = commit::commit(Arc::clone(&shared), caller, turn, asked).await;
     match stepping::result(step, &answer) {
         Ok(note) => {
-            shared.sessions.leave(cookie, note);
+            shared.known.sessions.leave(cookie, note);
             Answer::see_other("/")
         }
         Err(refusal) => again(&refusal, answer.status),

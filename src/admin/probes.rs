@@ -17,7 +17,6 @@ use crate::admin::request::answer::Answer;
 use crate::admin::request::body;
 use crate::admin::request::body::Wanted;
 use crate::admin::request::paths::{Operation, PROBES, Question, Routed, View, route};
-use crate::admin::view::renderings::Renderings;
 use crate::admin::view::state;
 use crate::tls::handshake::Terminator;
 
@@ -25,8 +24,6 @@ use crate::tls::handshake::Terminator;
 #[derive(Debug)]
 pub(super) struct Probes {
     pub(super) known: Arc<Known>,
-    /// Its own: clients of the API that do not read must not hold up Prometheus.
-    pub(super) renderings: Arc<Renderings>,
 }
 
 /// What is asked for.
@@ -101,7 +98,7 @@ impl Probes {
             (Probe::Metrics, Some(process)) => {
                 let (known, process) = (Arc::clone(&self.known), process.clone());
                 let render = move || known.exposition(&process);
-                self.renderings.share(View::Metrics, &self.known.probes, render).await
+                self.known.probe_renderings.share(View::Metrics, &self.known.probes, render).await
             }
         }
     }

@@ -138,7 +138,7 @@ async fn list(shared: &Shared, parts: &Parts) -> Answer {
     let Some(live) = shared.known.process.get().map(|process| Arc::clone(&process.live)) else { return starting() };
     let query = parts.uri.query().map(str::to_owned);
     let rendered = move || connections::connections(query.as_deref(), &live);
-    let listed = shared.renderings.alone(&shared.known.permits, rendered).await;
+    let listed = shared.known.renderings.alone(&shared.known.permits, rendered).await;
     listed.unwrap_or_else(|| {
         Answer::error(StatusCode::SERVICE_UNAVAILABLE, "too many requests wait for a listing: ask again in a moment")
             .with(RETRY_AFTER, "1")
@@ -149,7 +149,7 @@ async fn list(shared: &Shared, parts: &Parts) -> Answer {
 async fn show(shared: &Shared, view: View) -> Answer {
     let Some(process) = shared.known.process.get().cloned() else { return starting() };
     let known = Arc::clone(&shared.known);
-    shared.renderings.share(view, &shared.known.permits, move || rendered(&known, &process, view)).await
+    shared.known.renderings.share(view, &shared.known.permits, move || rendered(&known, &process, view)).await
 }
 
 /// Renders a view. It may take a while, so it does not run on the thread that answers.

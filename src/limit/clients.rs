@@ -61,6 +61,14 @@ impl Clients {
         self.blocked.count(|until| until > now)
     }
 
+    /// How many clients each table remembers, by the name of the table: of rates, of failed handshakes, of blocked clients.
+    pub fn remembered(&self) -> impl Iterator<Item = (&'static str, usize)> {
+        let of = |table: &Option<Arc<PerClient>>| table.as_ref().map(|table| table.len());
+        let tables =
+            [("rate", of(&self.rate)), ("failures", of(&self.failures)), ("blocked", Some(self.blocked.len()))];
+        tables.into_iter().filter_map(|(table, count)| Some((table, count?)))
+    }
+
     /// A permit for one more connection of the client at that address.
     pub fn permit(&self, address: IpAddr) -> Result<ClientPermit, Refused> {
         if !self.allowed.allows(address) {

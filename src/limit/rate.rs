@@ -6,7 +6,7 @@
 
 use std::hash::RandomState;
 use std::num::NonZeroU32;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use governor::clock::MonotonicClock;
@@ -54,29 +54,44 @@ impl Limiter {
 
 /// A rate for each client.
 #[derive(Debug)]
-pub struct PerClient(RateLimiter<Client, Remembered<Nanos>, MonotonicClock, NoOpMiddleware<std::time::Instant>>);
+pub struct PerClient {
+    limiter: RateLimiter<Client, Remembered<Nanos>, MonotonicClock, NoOpMiddleware<std::time::Instant>>,
+    /// The table of the limiter.
+    known: Remembered<Nanos>,
+}
 
 impl PerClient {
     /// Begins with a full bucket for each client.
     pub fn new(rate: Rate) -> Self {
-        Self(RateLimiter::new(rate.quota(), Remembered::default(), MonotonicClock))
+        let known = Remembered::default();
+        Self { limiter: RateLimiter::new(rate.quota(), known.clone(), MonotonicClock), known }
     }
 
     /// Counts one more of the client and returns true, unless that would exceed the rate.
     pub fn permits(&self, client: Client) -> bool {
-        self.0.check_key(&client).is_ok()
+        self.limiter.check_key(&client).is_ok()
+    }
+
+    /// How many clients are remembered.
+    pub fn len(&self) -> usize {
+        self.known.len()
+    }
+
+    /// Whether none is.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 }
 
-/// A value for each of the [`REMEMBERED`] clients that were seen last.
-#[derive(Debug)]
-pub struct Remembered<V>(Mutex<LruCache<Client, V, RandomState>>);
+/// A value for each of the [`REMEMBERED`] clients that were seen last. A clone is the same table.
+#[derive(Debug, Clone)]
+pub struct Remembered<V>(Arc<Mutex<LruCache<Client, V, RandomState>>>);
 
 impl<V> Default for Remembered<V> {
     fn default() -> Self {
         // A bounded cache would reserve its whole memory now. This one grows, and `put` limits it. `RandomState`, since
         // clients choose their own addresses and could otherwise make all of them collide.
-        Self(Mutex::new(LruCache::unbounded_with_hasher(RandomState::new())))
+        Self(Arc::new(Mutex::new(LruCache::unbounded_with_hasher(RandomState::new()))))
     }
 }
 
@@ -95,6 +110,16 @@ impl<V: Copy> Remembered<V> {
     /// Removes the client.
     pub fn forget(&self, client: Client) {
         self.lock().pop(&client);
+    }
+
+    /// For how many clients there is a value.
+    pub fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     /// For how many clients `is_it` is true.

@@ -14,6 +14,7 @@ use crate::observe::access::log::Lost;
 use crate::observe::log;
 use crate::pressure::{self, Pressure};
 use crate::reload::control::Control;
+use crate::server::bounds;
 use crate::server::fleet;
 use crate::server::info;
 use crate::server::revocation;
@@ -36,6 +37,7 @@ pub(super) fn text(
     state(&registry, control)?;
     handshakes(&registry, gates)?;
     limits(&registry, pressure)?;
+    bounds::metrics(&registry, &control.current.load())?;
     acme(&registry, &keepers.acme.status())?;
     let snapshot = control.current.load();
     revocation::metrics(&registry, &keepers.lists.status(), snapshot.list_files())?;

@@ -67,6 +67,13 @@ pub fn load(module: &Path) -> Result<(), TokenError> {
     loaded(module).map(drop)
 }
 
+/// How many handshakes wait for the token for which most do. 0 while a module is being loaded, which may wait for a device.
+pub fn waiting() -> usize {
+    let Ok(modules) = MODULES.try_lock() else { return 0 };
+    let entries = modules.iter().flat_map(HashMap::values);
+    entries.flat_map(|entry| locked(&entry.desks).values().map(|desk| desk.waiting()).max()).max().unwrap_or(0)
+}
+
 impl Place {
     /// The place that the URI names. `pin` is where its PIN comes from. Loads the module, unless it was loaded before, and
     /// does not ask the token for anything.

@@ -111,6 +111,9 @@ fn servers_follow_the_records_and_live_connections_stay() {
         dns.set("web.test", &fleet.records(indices));
         let known = fleet.servers(indices);
         become_known(&stage, &known);
+        let found = format!("tlsgate_limits_servers_found{{backend=\"servers\"}} {}\n", indices.len());
+        let metrics = stage.door().get("/metrics").body;
+        assert!(metrics.contains(&found), "{found} is not in {metrics}");
         for _ in 0..4 {
             visit(&stage);
         }

@@ -50,6 +50,11 @@ fn rejections(stage: &Stage, reason: &str) -> u64 {
     metric(stage, &format!("tlsgate_connections_rejected_total{{listener=\"main\",reason=\"{reason}\"}}"))
 }
 
+/// The series of the clients that a table of the listener remembers.
+fn remembered(table: &str) -> String {
+    format!("tlsgate_limits_clients_remembered{{listener=\"main\",route=\"\",table=\"{table}\"}}")
+}
+
 #[test]
 fn the_most_specific_prefix_decides_who_may_connect() {
     let stage = stage("allow = [\"127.0.0.0/9\", \"127.1.2.3\"]\ndeny = [\"127.1.0.0/16\"]");
@@ -97,6 +102,9 @@ fn rates_hold_for_each_client_and_for_all_and_outlive_a_reload() {
     assert_eq!(refused(&stage, others.next().unwrap()), "connection_rate");
     assert_eq!(rejections(&stage, "client_connection_rate"), 2);
     assert_eq!(rejections(&stage, "connection_rate"), 1);
+    // Whom the listener's own rate refuses was asked about first.
+    let table = |table| metric(&stage, &remembered(table));
+    assert!(table("rate") >= 2 && table("blocked") == 0);
 }
 
 #[test]

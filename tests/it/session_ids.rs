@@ -8,6 +8,7 @@ use rustls::client::{Resumption, Tls12Resumption};
 
 use crate::support::backend::Backend;
 use crate::support::client::{Client, Tls, trusting};
+use crate::support::http::Door;
 use crate::support::pki::{Extra, Key, Pki, write_private};
 use crate::support::proxy::Proxy;
 use crate::support::{reports, tool};
@@ -68,6 +69,21 @@ fn a_session_is_resumed_on_its_own_listener_and_on_no_other() {
         // The client has no ticket that could have done it.
         let text = text(&session);
         assert!(text.contains("Session-ID") && !text.contains("ticket:"), "{text}");
+    }
+}
+
+#[test]
+fn how_many_sessions_a_listener_keeps_is_shown() {
+    let (pki, backend) = (pki(), answers_once());
+    let text = format!("[admin]\nlisten = \"unix:admin.sock\"\n{}", config(&backend, "unknown_name = \"default\""));
+    let proxy = Proxy::start(pki.folder(), &text);
+    let session = |number: usize| pki.folder().join(format!("session-{number}"));
+    let resumed = [0, 1, 0].map(|number| connect(&proxy, "one", &session(number)));
+    assert_eq!(resumed, [false, false, true]);
+    let metrics = Door::unix(pki.folder()).get("/metrics").body;
+    for (listener, count) in [("one", 2), ("two", 0)] {
+        let line = format!("tlsgate_limits_sessions_by_id{{listener=\"{listener}\"}} {count}\n");
+        assert!(metrics.contains(&line), "{line} is not in {metrics}");
     }
 }
 

@@ -66,6 +66,11 @@ impl Sessions {
         Some(value)
     }
 
+    /// How many there are.
+    pub(in crate::admin) fn count(&self) -> usize {
+        self.alive(Instant::now()).len()
+    }
+
     /// The session of a cookie's value.
     pub(in crate::admin) fn find(&self, value: &str) -> Option<Signed> {
         self.with(value, |session| session.signed.clone())

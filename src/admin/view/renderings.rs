@@ -107,6 +107,11 @@ impl Renderings {
         Some(rendered.await.unwrap_or_else(|_| broken()))
     }
 
+    /// Bytes of what was rendered and is not sent yet.
+    pub(in crate::admin) fn held(&self) -> usize {
+        self.held.load(Ordering::Acquire)
+    }
+
     /// Waits until there is room for another rendering.
     async fn room(&self, permits: &Permits) {
         while self.held.load(Ordering::Acquire) > MOST_HELD {

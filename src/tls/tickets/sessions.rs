@@ -52,6 +52,11 @@ impl Sessions {
         Self { kept: Mutex::default(), most, most_bytes }
     }
 
+    /// How many are kept, expired ones too.
+    pub fn count(&self) -> usize {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).line.len()
+    }
+
     /// The session with this id, whether it still opens or not.
     pub(super) fn find(&self, id: &[u8]) -> Option<Session> {
         // The lock is held for two look-ups. What it protects is valid even if a thread panicked while it held it.

@@ -40,6 +40,11 @@ impl<K: Send + Sync + 'static> Desk<K> {
         Arc::new(Self { kept, queue: Mutex::default() })
     }
 
+    /// How much work waits for a thread of the desk.
+    pub(super) fn waiting(&self) -> usize {
+        locked(&self.queue).waiting.len()
+    }
+
     /// Runs the work on a thread of the desk, and waits for it without holding up the thread. At the limit the work goes
     /// on, and its result is dropped.
     pub(super) async fn run<T: Send + 'static>(
@@ -202,6 +207,7 @@ mod tests {
         let job = || Job { is_wanted: Box::new(|| true), work: Box::new(|| {}) };
         assert!((0..LONGEST_QUEUE).all(|_| desk.submit(job()).is_ok()));
         assert_eq!(desk.submit(job()), Err(TokenError::Busy));
+        assert_eq!(desk.waiting(), LONGEST_QUEUE);
         drop(release);
         while !locked(&desk.queue).waiting.is_empty() {
             thread::yield_now();

@@ -125,6 +125,10 @@ fn a_client_that_does_not_read_holds_little_and_not_for_long() {
     }
     assert_eq!(scene.door.get("/livez").status, 200);
     assert_eq!(scene.door.get(path).status, 200, "others get the same listing meanwhile");
+    let metrics = scene.door.get("/metrics").body;
+    let held =
+        metrics.lines().find_map(|line| line.strip_prefix("tlsgate_admin_answers_bytes ")?.parse::<usize>().ok());
+    assert!(held.is_some_and(|held| held >= 1 << 20), "{held:?} bytes are held");
     let grown = resident_kib(scene.proxy.pid()).saturating_sub(before);
     assert!(grown < MOST_GROWN, "{grown} KiB");
     eventually("they are given up", || {

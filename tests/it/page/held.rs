@@ -31,6 +31,8 @@ fn strangers_who_hold_sign_ins_keep_no_operator_out() {
         assert_eq!(line, "HTTP/1.1 100 Continue\r\n", "every one of them is waited for");
     }
     let bearer = format!("Bearer {TOKEN}");
+    let metrics = scene.door.get("/metrics").body;
+    assert!(metrics.contains("tlsgate_admin_changes 0\n"), "{metrics}");
     let reloaded = scene.door.ask("POST", "/api/v1/reload", &[("Authorization", &*bearer)], "");
     assert_eq!(reloaded.status, 200, "{reloaded:?}");
     let (cookie, secret) = scene.session();
@@ -49,7 +51,13 @@ fn a_session_whose_token_is_another_one_now_is_refused_before_its_body_is_waited
     let scene = Scene::troubled();
     let (cookie, _) = scene.session();
     let session = format!("Cookie: {cookie}\r\n");
-    assert_eq!(begun(&scene, "/change/reload", &session, 1000).1, "HTTP/1.1 100 Continue\r\n");
+    let (held, line) = begun(&scene, "/change/reload", &session, 1000);
+    assert_eq!(line, "HTTP/1.1 100 Continue\r\n");
+    let metrics = scene.door.get("/metrics").body;
+    for line in ["tlsgate_admin_changes 1\n", "tlsgate_admin_page_sessions 1\n"] {
+        assert!(metrics.contains(line), "{line} is not in {metrics}");
+    }
+    drop(held);
     std::fs::write(scene.pki.folder().join("token"), "another-token-that-is-long").unwrap();
     let (_, line) = begun(&scene, "/change/reload", &session, 1000);
     assert!(line.starts_with("HTTP/1.1 401 "), "{line}");

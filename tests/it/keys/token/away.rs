@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::support::backend::Backend;
 use crate::support::client::{Client, Tls, trusting};
+use crate::support::http::Door;
 use crate::support::pki::{Extra, Key};
 use crate::support::procfs::eventually;
 use crate::support::proxy::Proxy;
@@ -73,6 +74,10 @@ fn a_slow_token_slows_nobody_else_and_no_signature_is_lost() {
             })
             .collect();
         eventually("the token is asked for signatures", || (scene.token.noted("waiting") >= 4).then_some(()));
+        let door = Door::unix(scene.token.pki.folder());
+        eventually("the others wait for a thread of the token", || {
+            door.get("/metrics").body.contains("tlsgate_limits_token_waiting 4\n").then_some(())
+        });
         for _ in 0..20 {
             for tls in Tls::BOTH {
                 scene.client(&scene.settings(tls), "file.test").handshake().unwrap();

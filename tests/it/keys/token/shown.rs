@@ -34,6 +34,8 @@ fn views_and_verbs_show_the_token_and_the_key() {
     let door = Door::unix(token.pki.folder());
     let certificates = door.get("/api/v1/certificates").json();
     assert_eq!(certificates["certificates"][0]["token"], KEY, "{certificates:#}");
+    let metrics = door.get("/metrics").body;
+    assert!(metrics.contains("tlsgate_limits_token_waiting 0\n") && !metrics.contains(PIN), "{metrics}");
     let configuration = door.get("/api/v1/config").body;
     assert!(configuration.contains("object=a.test?module-path=") && configuration.contains("pin-source=file:"));
     assert!(!configuration.contains(PIN) && !proxy.log().contains(PIN));
