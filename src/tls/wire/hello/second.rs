@@ -16,7 +16,8 @@ use crate::tls::wire::cursor::Cursor;
 pub(crate) enum Difference {
     /// It cannot be parsed.
     Malformed,
-    /// What it changes: fields under their names in RFC 8446, extensions under IANA's.
+    /// What it changes: fields under their names in RFC 8446, extensions under IANA's, the latter up to one more than a
+    /// reason lists.
     Changed(Vec<Cow<'static, str>>),
 }
 
@@ -52,17 +53,14 @@ pub(crate) fn compare(first: &[u8], second: &[u8]) -> Result<(), Difference> {
     let mut kinds: Vec<u16> = first.extensions.iter().chain(&second.extensions).map(|(kind, _)| *kind).collect();
     kinds.sort_unstable();
     kinds.dedup();
-    for kind in kinds {
-        if !may_become(kind, &first, &second) {
-            changed.push(extension_name(kind));
-        }
-    }
+    let refused = kinds.into_iter().filter(|kind| !may_become(*kind, &first, &second));
+    changed.extend(refused.take(MOST_SHOWN + 1).map(extension_name));
     if changed.is_empty() { Ok(()) } else { Err(Difference::Changed(changed)) }
 }
 
 /// Whether the second hello may have these extensions of that number, after those of the first.
 fn may_become(kind: u16, first: &Parts<'_>, second: &Parts<'_>) -> bool {
-    let (before, now): (Vec<_>, Vec<_>) = (first.all(kind).collect(), second.all(kind).collect());
+    let (before, now) = (first.all(kind), second.all(kind));
     match kind {
         // rustls checks that the share is the requested one.
         KEY_SHARE => now.len() == 1 && before.len() == 1,
@@ -71,11 +69,11 @@ fn may_become(kind: u16, first: &Parts<'_>, second: &Parts<'_>) -> bool {
         EARLY_DATA => now.is_empty(),
         // Keys may be left out; their ages and binders are new. rustls checks that at least one is left.
         PRE_SHARED_KEY => {
-            let is_outer = first.all(ENCRYPTED_CLIENT_HELLO).next().is_some();
-            let known = before.first().and_then(|data| identities(data)).unwrap_or_default();
-            match now[..] {
+            let is_outer = !first.all(ENCRYPTED_CLIENT_HELLO).is_empty();
+            let known = before.first().and_then(|(_, data)| identities(data)).unwrap_or_default();
+            match now {
                 [] => true,
-                [data] if before.len() == 1 => identities(data).is_some_and(|now| {
+                [(_, data)] if before.len() == 1 => identities(data).is_some_and(|now| {
                     // Next to an encrypted hello these are random bytes (RFC 9849 section 6.1.2), and may be new ones.
                     let mut known = known.iter();
                     is_outer || now.iter().all(|one| known.any(|before| before == one))
@@ -108,6 +106,7 @@ struct Parts<'a> {
     session: &'a [u8],
     suites: &'a [u8],
     compressions: &'a [u8],
+    /// Sorted by their numbers. Several of one number, which rustls refuses, stay in the client's order.
     extensions: Vec<(u16, &'a [u8])>,
 }
 
@@ -121,11 +120,15 @@ impl<'a> Parts<'a> {
         while !list.0.is_empty() {
             extensions.push((list.u16()?, list.vector16()?.0));
         }
+        extensions.sort_by_key(|(kind, _)| *kind);
         body.0.is_empty().then_some(Self { version, random, session, suites, compressions, extensions })
     }
 
-    fn all(&self, kind: u16) -> impl Iterator<Item = &'a [u8]> {
-        self.extensions.iter().filter(move |(known, _)| *known == kind).map(|(_, data)| *data)
+    /// The extensions of that number. A message has room for 16,000 numbers, so that each must be found at once.
+    fn all(&self, kind: u16) -> &[(u16, &'a [u8])] {
+        let start = self.extensions.partition_point(|(known, _)| *known < kind);
+        let from = self.extensions.get(start..).unwrap_or_default();
+        from.get(..from.partition_point(|(known, _)| *known == kind)).unwrap_or_default()
     }
 }
 

@@ -1,5 +1,9 @@
 //! Every field and every extension, changed, added and left out.
 
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+
 use super::*;
 
 /// A ClientHello's body.
@@ -179,3 +183,72 @@ fn the_reason_is_bounded() {
     let one = Difference::Changed(vec![extension_name(16)]).to_string();
     assert_eq!(one, "the second ClientHello differs from the first in application_layer_protocol_negotiation");
 }
+
+/// Which extensions differ, as the rules say it: every number is looked for in both lists from the beginning.
+fn differing(first: &Made, second: &Made) -> Vec<u16> {
+    let all = |hello: &Made, kind: u16| -> Vec<Vec<u8>> {
+        hello.extensions.iter().filter(|(known, _)| *known == kind).map(|(_, data)| data.clone()).collect()
+    };
+    let may_become = |kind: u16| {
+        let (before, now) = (all(first, kind), all(second, kind));
+        match kind {
+            KEY_SHARE => before.len() == 1 && now.len() == 1,
+            PADDING => true,
+            EARLY_DATA => now.is_empty(),
+            ENCRYPTED_CLIENT_HELLO => before.len() == now.len(),
+            _ => before == now,
+        }
+    };
+    let kinds: BTreeSet<u16> = first.extensions.iter().chain(&second.extensions).map(|(kind, _)| *kind).collect();
+    kinds.into_iter().filter(|kind| !may_become(*kind)).collect()
+}
+
+/// A few numbers, those with rules of their own among them, so that many occur twice and in both hellos.
+fn extensions() -> impl Strategy<Value = Vec<(u16, Vec<u8>)>> {
+    let kind = prop::sample::select(vec![0, 10, KEY_SHARE, PADDING, EARLY_DATA, ENCRYPTED_CLIENT_HELLO, 0x7777]);
+    prop::collection::vec((kind, prop::collection::vec(0_u8..2, 0..2)), 0..8)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn whatever_occurs_however_often_is_compared_by_the_rules(
+        before in extensions(),
+        now in extensions(),
+        turned in any::<prop::sample::Index>(),
+        same in any::<bool>(),
+    ) {
+        let first = Made { extensions: before.clone(), ..made() };
+        let mut second = Made { extensions: if same { before } else { now }, ..made() };
+        let at = turned.index(second.extensions.len() + 1);
+        second.extensions.rotate_left(at);
+        let expected: Vec<String> = differing(&first, &second).into_iter().map(|kind| extension_name(kind).into()).collect();
+        prop_assert_eq!(changed(&first, &second), expected);
+    }
+}
+
+/// As many numbers as a message has room for. Were each looked for in both lists, every comparison would be of a billion
+/// pairs, and all of these would take minutes.
+#[test]
+fn a_hello_full_of_extensions_costs_no_more_than_its_length() {
+    let full = |from: u16, step: u16| Made {
+        extensions: (0..FULL)
+            .map(|number| (from + step * number, Vec::new()))
+            .chain([(KEY_SHARE, vec![0, 0])])
+            .collect(),
+        ..made()
+    };
+    let (even, odd) = (full(0x100, 2), full(0x101, 2).bytes());
+    let mut turned = even.clone();
+    turned.extensions.reverse();
+    let (even, turned) = (even.bytes(), turned.bytes());
+    assert!(even.len() < 0x1_0000 && even.len() > 0xff00, "{}", even.len());
+    for round in 0..10 {
+        assert_eq!(compare(&even, &turned), Ok(()), "{round}");
+        let Err(Difference::Changed(parts)) = compare(&even, &odd) else { panic!("{round}") };
+        assert_eq!((parts.len(), &*parts[0]), (MOST_SHOWN + 1, "extension 256"));
+    }
+}
+
+const FULL: u16 = 16_330;
