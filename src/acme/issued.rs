@@ -97,7 +97,7 @@ fn expect_names(built: &Certificate, wanted: &Wanted) -> Result<(), String> {
     // With one name more, it could be served in place of another certificate, which another authority has issued.
     let ordered = |name: &str| wanted.identifiers.iter().any(|one| one.to_string().eq_ignore_ascii_case(name));
     let all = found.into_iter().chain(built.unusable_names.iter().cloned()).chain(common_names(built)?);
-    let more: Vec<String> = all.filter(|name| !ordered(name)).take(MOST_NAMED).collect();
+    let more: Vec<String> = all.filter(|name| !ordered(name)).take(MOST_NAMED).map(x509::shortened).collect();
     match more.is_empty() {
         true => Ok(()),
         false => Err(format!("found a certificate for {} too, expected the names of the order only", more.join(", "))),

@@ -277,7 +277,7 @@ fn unverified(parsed: &[X509Certificate<'_>], chain: &Chain) -> Vec<String> {
 }
 
 fn subject(certificate: &X509Certificate<'_>) -> String {
-    x509::printable(&certificate.subject().to_string())
+    x509::brief(certificate.subject())
 }
 
 /// The index of the certificate with the private key's public half, and the form in which the certificate encodes it.

@@ -5,7 +5,7 @@ use jiff::civil;
 use thiserror::Error;
 use x509_parser::asn1_rs::{Any, FromDer};
 use x509_parser::extensions::ParsedExtension;
-use x509_parser::prelude::X509Certificate;
+use x509_parser::prelude::{X509Certificate, X509Name};
 use x509_parser::x509::SubjectPublicKeyInfo;
 
 use crate::tls::crypto::{self, Verified};
@@ -134,6 +134,23 @@ pub fn printable(text: &str) -> String {
     })
 }
 
+/// A name in a message: safe for a terminal, and cut where it is very long. An attacker may have made it, and 64 KiB of control
+/// characters would be 300 KiB of text in each line of a log.
+pub fn brief(name: &X509Name<'_>) -> String {
+    // Escapes make a text longer, never shorter.
+    let text: String = name.to_string().chars().take(LONGEST + 1).collect();
+    shortened(printable(&text))
+}
+
+/// A text in a message, cut where it is very long.
+pub fn shortened(mut text: String) -> String {
+    if let Some((end, _)) = text.char_indices().nth(LONGEST) {
+        text.truncate(end);
+        text.push_str("...");
+    }
+    text
+}
+
 /// The two's complement of a number, most significant byte first.
 fn negated(raw: &[u8]) -> Vec<u8> {
     let mut carry = true;
@@ -169,6 +186,9 @@ fn contents_of_first(der: &[u8]) -> Option<&[u8]> {
 
 /// The object identifiers of PKCS #1 but for their last number, in DER.
 const PKCS_1: &[u8] = &[0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01];
+
+/// Characters of a text that are shown.
+const LONGEST: usize = 512;
 
 const NULL: &[u8] = &[0x05, 0x00];
 

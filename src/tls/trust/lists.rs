@@ -14,9 +14,9 @@ use x509_parser::prelude::{CertificateRevocationList, FromDer, X509Certificate, 
 use x509_parser::x509::X509Version;
 
 use crate::tls::certificate::x509;
-use crate::tls::certificate::x509::{printable, signed_by};
+use crate::tls::certificate::x509::signed_by;
 use crate::tls::crypto::Verified;
-use crate::tls::trust::lists::outline::Outline;
+use crate::tls::trust::lists::outline::{LONGEST, Outline, Unfit};
 
 pub mod authorities;
 pub mod given;
@@ -62,6 +62,8 @@ pub enum ListFault {
     Unreadable,
     #[error("a list of revoked certificates cannot be used: {0}")]
     Unusable(String),
+    #[error("a list of revoked certificates cannot be used: its {part} has {found} bytes, expected at most {most}")]
+    TooLong { part: &'static str, found: usize, most: usize },
     #[error("the list of revoked certificates of \"{issuer}\" {what}")]
     Form { issuer: String, what: String },
     #[error(
@@ -87,14 +89,23 @@ pub enum ListFault {
     NotASigner { issuer: String },
 }
 
+impl From<Unfit> for ListFault {
+    fn from(unfit: Unfit) -> Self {
+        match unfit {
+            Unfit::NoList => Self::Unreadable,
+            Unfit::TooLong { part, found } => Self::TooLong { part, found, most: LONGEST },
+        }
+    }
+}
+
 /// Reads a list and finds its signer among `trusted`, in which `None` is a certificate that cannot be parsed.
 pub fn examine(
     index: usize,
     der: &CertificateRevocationListDer<'_>,
     trusted: &[Option<X509Certificate<'_>>],
 ) -> Result<List, ListFault> {
-    let outline = Outline::of(der).ok_or(ListFault::Unreadable)?;
-    let issuer = printable(&outline.issuer.to_string());
+    let outline = Outline::of(der)?;
+    let issuer = x509::brief(&outline.issuer);
     // First of all: whoever can answer in place of a server must not be able to have millions of entries read.
     let signer = signer(&outline, &issuer, trusted)?;
     let Ok(([], list)) = CertificateRevocationList::from_der(der) else { return Err(ListFault::Unreadable) };
@@ -245,7 +256,7 @@ pub fn newest(mut lists: Vec<List>, same_key: impl Fn(usize, usize) -> bool) -> 
 }
 
 fn shown(oid: &Oid<'_>) -> String {
-    oid2sn(oid, oid_registry()).map_or_else(|_| oid.to_id_string(), str::to_owned)
+    oid2sn(oid, oid_registry()).map_or_else(|_| x509::shortened(oid.to_id_string()), str::to_owned)
 }
 
 const INDIRECT: &str = "is indirect: it holds certificates of other issuers (expected a list of its issuer's own)";

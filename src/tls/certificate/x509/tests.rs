@@ -97,3 +97,22 @@ fn rsa_without_its_parameter_is_rsa() {
     let whole = [&of(1)[..], NULL].concat();
     assert_eq!(with_null(&whole), whole);
 }
+
+#[test]
+fn a_name_in_a_message_is_safe_and_not_long() {
+    let certificate = |name: &str| {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.self_signed(&KeyPair::generate().unwrap()).unwrap().der().clone()
+    };
+    let shown = |name: &str| brief(parse(&certificate(name)).unwrap().subject());
+    assert_eq!(shown("a.test"), "CN=a.test");
+    assert_eq!(shown("a\nb"), "CN=a\\nb");
+    // The prefix "CN=" has three.
+    assert_eq!(shown(&"a".repeat(509)), format!("CN={}", "a".repeat(509)));
+    assert_eq!(shown(&"a".repeat(510)), format!("CN={}...", "a".repeat(509)));
+    assert_eq!(shown(&"ä".repeat(60_000)), format!("CN={}...", "ä".repeat(509)));
+    let control = shown(&"\u{202e}\x07".repeat(20_000));
+    assert_eq!((control.chars().count(), control.contains(char::is_control)), (515, false), "{control}");
+}

@@ -8,7 +8,6 @@ use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
 use x509_parser::prelude::{CertificateRevocationList, FromDer};
 
 use crate::tls::certificate::x509;
-use crate::tls::certificate::x509::printable;
 use crate::tls::crypto;
 use crate::tls::trust::lists::{ListFault, examine};
 use crate::tls::wire::fault;
@@ -51,7 +50,7 @@ pub fn prove(der: &CertificateRevocationListDer<'_>, ca: &[CertificateDer<'_>]) 
     let key = trusted.get(list.signer).and_then(Option::as_ref).map(|ca| ca.public_key().raw);
     let key = crypto::sha256(key.unwrap_or_default());
     Ok(Facts {
-        issuer: printable(&parsed.issuer().to_string()),
+        issuer: x509::brief(parsed.issuer()),
         this_update: list.this_update,
         next_update: list.next_update,
         entries: parsed.iter_revoked_certificates().count(),

@@ -22,7 +22,8 @@ fn tlv(tag: u8, value: &[u8]) -> Vec<u8> {
     let length = match value.len() {
         short @ 0..0x80 => vec![u8::try_from(short).unwrap()],
         short @ 0x80..0x100 => vec![0x81, u8::try_from(short).unwrap()],
-        long => [&[0x82][..], &u16::try_from(long).unwrap().to_be_bytes()].concat(),
+        long @ 0x100..0x1_0000 => [&[0x82][..], &u16::try_from(long).unwrap().to_be_bytes()].concat(),
+        long => [&[0x83][..], &u32::try_from(long).unwrap().to_be_bytes()[1..]].concat(),
     };
     [&[tag][..], &length, value].concat()
 }
@@ -194,6 +195,41 @@ fn entries_are_not_looked_at_before_the_signature_is_verified() {
     let serial = broken.windows(3).position(|bytes| bytes == [0x02, 1, 5]).unwrap();
     broken[serial] = 0x0c;
     assert!(matches!(examined(&broken.into(), &[&one]), Err(ListFault::Forged { .. })));
+}
+
+#[test]
+fn an_issuer_longer_than_any_is_refused_before_it_is_read() {
+    let ca = ca("ca");
+    // commonName
+    let relative = |value: &[u8]| tlv(0x31, &tlv(0x30, &[&[0x06, 3, 0x55, 4, 3], value].concat()));
+    let (empty, control) = (relative(&[0x0c, 0]), |length: usize| relative(&tlv(0x0c, &vec![7; length])));
+    let list = |issuer: &[u8]| Form::default().named_and_signed(&tlv(0x30, issuer), &ca, ALGORITHM);
+    // Each part of a name takes hundreds of bytes where it is parsed, and each control character six where it is shown.
+    for issuer in [empty.repeat(500_000), control(5_000_000), vec![0; 5_000_000]] {
+        let found = tlv(0x30, &issuer).len();
+        let fault = examined(&list(&issuer), &[&ca]).unwrap_err();
+        assert_eq!(fault, ListFault::TooLong { part: "issuer", found, most: 8192 });
+        assert!(fault.to_string().len() < 200, "{fault}");
+    }
+    // The longest that is read.
+    for issuer in [empty.repeat(744), control(8169)] {
+        let fault = examined(&list(&issuer), &[&ca]).unwrap_err();
+        assert!(matches!(&fault, ListFault::Stranger { issuer } if issuer.chars().count() <= 515), "{fault}");
+    }
+}
+
+#[test]
+fn an_algorithm_longer_than_any_is_refused_before_it_is_read() {
+    let ca = ca("ca");
+    let name = x509::parse(&ca.der).unwrap().subject().as_raw().to_vec();
+    // An object identifier of a million numbers.
+    let algorithm = tlv(0x30, &tlv(0x06, &vec![1; 1_000_000]));
+    let fault = examined(&Form::default().named_and_signed(&name, &ca, &algorithm), &[&ca]).unwrap_err();
+    let found = algorithm.len();
+    assert_eq!(fault, ListFault::TooLong { part: "signature algorithm", found, most: 8192 });
+    let fault = examined(&Form::default().named_and_signed(&name, &ca, &tlv(0x30, &tlv(0x06, &[1; 8000]))), &[&ca]);
+    let text = fault.unwrap_err().to_string();
+    assert!(text.len() < 1000, "{} bytes", text.len());
 }
 
 #[test]
