@@ -13,11 +13,13 @@ mod der;
 pub mod error;
 mod secret;
 mod sections;
+mod unread;
 pub mod written;
 
 use der::Kind;
 use error::{PassedOver, PemError};
 use sections::{Part, Parts};
+use unread::Unread;
 
 /// A private key, which is wiped when it is dropped.
 pub type Key = Zeroizing<PrivateKeyDer<'static>>;
@@ -47,63 +49,41 @@ pub fn read(bytes: &[u8]) -> Result<Contents, PemError> {
 /// The same for a caller who may have the passphrase of an encrypted key.
 pub fn read_with_encrypted(bytes: &[u8]) -> Result<Contents, PemError> {
     let mut found = Found::of(bytes)?;
+    let unusable = std::mem::take(&mut found.unusable_keys);
     // Beside a usable key, another one is only reported: the certificate can be served.
     let usable = !found.contents.keys.is_empty();
-    for unread in found.unusable_keys {
-        match usable {
-            true => found.contents.passed_over.push(unread),
-            false => return Err(PemError::Key(unread)),
-        }
+    if usable {
+        found.unread.append(unusable);
+    } else if let Some(unusable) = unusable.into_first() {
+        return Err(PemError::Key(unusable));
     }
-    for (line, der) in found.encrypted_keys {
+    for (line, der) in std::mem::take(&mut found.encrypted_keys) {
         match usable {
-            true => found.contents.passed_over.push(unread(line, ENCRYPTED)),
+            true => found.unread.add(line, ENCRYPTED),
             false => found.contents.encrypted.push(der),
         }
     }
-    let lists = found.list_lines.iter();
-    found.contents.passed_over.extend(lists.map(|line| unread(*line, LIST_HERE)));
-    found.contents.something()
+    found.without_lists().something()
 }
 
 /// Reads certificates only: a key in the file may be unusable.
 pub fn read_certificates(bytes: &[u8]) -> Result<Contents, PemError> {
-    let mut found = Found::of(bytes)?;
-    let lists = found.list_lines.iter();
-    found.contents.passed_over.extend(lists.map(|line| unread(*line, LIST_HERE)));
-    found.contents.something()
+    Found::of(bytes)?.without_lists().something()
 }
 
 /// Reads lists of revoked certificates: PEM, or one in DER, as CAs publish it. There is at least one.
 pub fn read_crls(bytes: &[u8]) -> Result<Contents, PemError> {
-    let mut contents = Found::of(bytes)?.contents;
-    let certificates = contents.lines.iter();
-    contents.passed_over.extend(certificates.map(|line| unread(*line, "a certificate is not read here")));
-    match contents.crls.is_empty() {
+    let mut found = Found::of(bytes)?;
+    found.contents.lines.iter().for_each(|line| found.unread.add(*line, "a certificate is not read here"));
+    match found.contents.crls.is_empty() {
         true => Err(PemError::Syntax("there is no list of revoked certificates (X509 CRL) in it".into())),
-        false => {
-            contents.bound();
-            Ok(contents)
-        }
+        false => Ok(found.done()),
     }
 }
 
 impl Contents {
-    /// Sorts the parts that were passed over, and keeps only the first ones: a damaged file can hold a million sections,
-    /// and each would become a line of the log.
-    fn bound(&mut self) {
-        self.passed_over.sort_by_key(|unread| unread.line);
-        if let Some(first) = self.passed_over.get(MOST_NAMED) {
-            let more = self.passed_over.len() - MOST_NAMED;
-            let rest = unread(first.line, &format!("this and all that follows, {more} parts, is not read"));
-            self.passed_over.truncate(MOST_NAMED);
-            self.passed_over.push(rest);
-        }
-    }
-
     /// An error where nothing was read although something was found.
-    fn something(mut self) -> Result<Self, PemError> {
-        self.bound();
+    fn something(self) -> Result<Self, PemError> {
         let no_key = self.keys.is_empty() && self.encrypted.is_empty();
         let nothing = self.certificates.is_empty() && no_key && self.crls.is_empty();
         match self.passed_over.first() {
@@ -116,8 +96,10 @@ impl Contents {
 /// Everything in a file, before it is known what the caller needs.
 #[derive(Default)]
 struct Found {
+    /// Without the parts that were passed over.
     contents: Contents,
-    unusable_keys: Vec<PassedOver>,
+    unread: Unread,
+    unusable_keys: Unread,
     /// Each with its line.
     encrypted_keys: Vec<(usize, Vec<u8>)>,
     /// Where the lists of revoked certificates begin.
@@ -142,14 +124,24 @@ impl Found {
             match part? {
                 Part::Section { line, label, body, alone: true } => found.section(line, &label, &body)?,
                 Part::Section { line, label, body, .. } => found.section_of_comment(line, &label, &body)?,
-                Part::Unread(unread) => found.contents.passed_over.push(unread),
+                Part::Unread(unread) => found.unread.add(unread.line, &unread.what),
             }
         }
-        let nothing = found.contents.certificates.is_empty() && found.contents.passed_over.is_empty();
+        let nothing = found.contents.certificates.is_empty() && found.unread.is_empty();
         if nothing && found.list_lines.is_empty() && der::begins(bytes) {
             return Err(PemError::Syntax("it looks like DER, but is cut short or has bytes after its end".into()));
         }
         Ok(found)
+    }
+
+    /// What was found, for a caller that wants no lists of revoked certificates.
+    fn without_lists(mut self) -> Contents {
+        self.list_lines.iter().for_each(|line| self.unread.add(*line, LIST_HERE));
+        self.done()
+    }
+
+    fn done(self) -> Contents {
+        Contents { passed_over: self.unread.named(), ..self.contents }
     }
 
     /// A file that is not text.
@@ -163,7 +155,7 @@ impl Found {
             Kind::Certificate => self.certificate(1, "CERTIFICATE", bytes.to_vec())?,
             Kind::Other => {
                 let what = "it is DER, and neither a certificate nor a private key nor a list of revoked certificates";
-                self.contents.passed_over.push(unread(1, what));
+                self.unread.add(1, what);
             }
             kind => self.key(1, kind, Zeroizing::new(bytes.to_vec())),
         }
@@ -176,7 +168,7 @@ impl Found {
         if whole || body.encrypted || HARMLESS.contains(&label) {
             return self.section(line, label, body);
         }
-        self.contents.passed_over.push(unread(line, &sections::not_alone(label)));
+        self.unread.add(line, &sections::not_alone(label));
         Ok(())
     }
 
@@ -193,11 +185,11 @@ impl Found {
                 Ok(())
             }
             "OPENSSH PRIVATE KEY" => {
-                self.unusable_keys.push(unread(line, OPENSSH));
+                self.unusable_keys.add(line, OPENSSH);
                 Ok(())
             }
             _ if body.encrypted && is_private_key(label) => {
-                self.unusable_keys.push(unread(line, TRADITIONAL));
+                self.unusable_keys.add(line, TRADITIONAL);
                 Ok(())
             }
             "ENCRYPTED PRIVATE KEY" => {
@@ -215,7 +207,7 @@ impl Found {
             _ if HARMLESS.contains(&label) => Ok(()),
             _ => {
                 let hint = HINTS.iter().find(|(known, _)| *known == label).map_or("", |(_, hint)| hint);
-                self.contents.passed_over.push(unread(line, &format!("a section \"{label}\" is not read{hint}")));
+                self.unread.add(line, &format!("a section \"{label}\" is not read{hint}"));
                 Ok(())
             }
         }
@@ -235,7 +227,7 @@ impl Found {
                 (settings, "TRUSTED CERTIFICATE") => der::judges(settings).then_some(TRUST_SETTINGS),
                 _ => Some("bytes that follow the end of a certificate are not read"),
             };
-            self.contents.passed_over.extend(about.map(|about| unread(line, about)));
+            about.into_iter().for_each(|about| self.unread.add(line, about));
             let length = certificate.len();
             der.truncate(length);
         }
@@ -263,7 +255,7 @@ impl Found {
             Kind::Dsa => "it is for DSA, expected RSA, ECDSA or Ed25519",
             _ => "it is no private key in PKCS#8, PKCS#1 or SEC1",
         };
-        self.unusable_keys.push(unread(line, unusable));
+        self.unusable_keys.add(line, unusable);
     }
 }
 
@@ -299,13 +291,6 @@ fn is_utf16(bytes: &[u8]) -> bool {
     let dashes = |bytes: &[u8]| matches!(bytes, [b'-', 0, b'-', 0, b'-', 0, ..] | [0, b'-', 0, b'-', 0, b'-', ..]);
     matches!(bytes, [0xff, 0xfe, ..] | [0xfe, 0xff, ..]) || dashes(bytes)
 }
-
-fn unread(line: usize, what: &str) -> PassedOver {
-    PassedOver { line, what: what.to_owned() }
-}
-
-/// Parts of one file that are reported one by one.
-const MOST_NAMED: usize = 20;
 
 const ENCRYPTED: &str = "a private key is encrypted with a passphrase, and not read beside one that is not";
 const TRADITIONAL: &str = "it is encrypted in the old form of OpenSSL (\"Proc-Type: 4,ENCRYPTED\"), expected PKCS#8 (\"openssl pkcs8 -topk8 -in OLD -out NEW\" converts it)";

@@ -369,3 +369,20 @@ fn of_a_million_sections_that_are_not_read_a_few_are_named() {
     assert!(contents.passed_over[20].what.contains("4980 parts"), "{}", contents.passed_over[20]);
     assert!(contents.passed_over.is_sorted_by_key(|unread| unread.line));
 }
+
+#[test]
+fn what_is_not_read_takes_no_memory_for_each_part() {
+    let openssh = "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----\n";
+    for text in ["-----BEGIN A-----\n", openssh] {
+        let found = Found::of(text.repeat(5_000).as_bytes()).unwrap();
+        assert!(found.contents.passed_over.is_empty(), "{text}");
+        let named = [found.unread, found.unusable_keys].map(|unread| unread.named());
+        let [parts, more] = [named.iter().map(Vec::len).sum(), named.iter().filter_map(|named| named.get(20)).count()];
+        assert_eq!((parts, more), (21, 1), "{text}");
+    }
+    // Of a list, too, that comes from a server.
+    let list = section("X509 CRL", &[0x30, 0]);
+    let certificate = section("CERTIFICATE", &[0x30, 0]);
+    let contents = read_crls(format!("{list}{}", certificate.repeat(5_000)).as_bytes()).unwrap();
+    assert_eq!((contents.crls.len(), contents.passed_over.len()), (1, 21));
+}
