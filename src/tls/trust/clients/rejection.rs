@@ -5,7 +5,6 @@ use rustls::{CertificateError, Error, PeerIncompatible};
 use x509_parser::x509::X509Version;
 
 use crate::tls::certificate::x509;
-use crate::tls::certificate::x509::printable;
 use crate::tls::wire::fault::certificate;
 
 /// What is wrong with a client's certificate. Each has its alert (RFC 8446 section 6.2), which rustls sends.
@@ -99,6 +98,6 @@ fn old_version(certificate: &CertificateDer<'_>) -> Option<u32> {
 }
 
 fn subject(certificate: &CertificateDer<'_>) -> String {
-    let subject = x509::parse(certificate).map(|parsed| printable(&parsed.subject().to_string()));
+    let subject = x509::parse(certificate).map(|parsed| x509::brief(parsed.subject()));
     format!("\"{}\", which came with the client's,", subject.unwrap_or_default())
 }

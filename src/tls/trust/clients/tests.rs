@@ -89,6 +89,22 @@ fn a_subject_is_harmless_wherever_it_is_written() {
 }
 
 #[test]
+fn a_reason_is_harmless_whatever_certificates_came_with_the_clients() {
+    #[derive(Debug, thiserror::Error)]
+    #[error("UnsupportedCertVersion")]
+    struct Version;
+    let issuer = client(|params| params.distinguished_name.push(DnType::OrganizationName, "\x1b".repeat(60_000)));
+    let mut issuer = issuer.to_vec();
+    let version = issuer.windows(5).position(|bytes| bytes == [0xa0, 3, 0x02, 1, 2]).unwrap();
+    issuer[version + 4] = 0;
+    let error = CertificateError::Other(rustls::OtherError(Arc::new(Version))).into();
+    let reason = rejection::reason(&error, &client(|_| {}), &[issuer.into()]).unwrap();
+    assert!(reason.starts_with("the certificate of \"CN=alice, O=\\u{1b}"), "{reason}");
+    assert!(reason.ends_with("is of X.509 version 1, expected version 3"), "{reason}");
+    assert!(reason.len() < 700 && !reason.contains(char::is_control), "{} bytes", reason.len());
+}
+
+#[test]
 fn no_prefix_of_a_certificate_panics() {
     let whole = client(|_| {});
     for end in 0..whole.len() {
