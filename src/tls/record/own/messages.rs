@@ -19,7 +19,13 @@ impl Records {
             }
             Fragment::Skipped(left) => &content[left..],
             Fragment::Kept(mut begun) => {
+                let wanted = wanted(&begun);
                 begun.extend_from_slice(content);
+                // It is looked at, and its rest copied, once and not for each record: 64 KiB may come in records of one byte.
+                if begun.len() < wanted {
+                    self.fragment = Fragment::Kept(begun);
+                    return Ok(());
+                }
                 joined = begun;
                 &joined
             }
@@ -27,7 +33,7 @@ impl Records {
         while let Some(kind) = rest.first() {
             // A forbidden message is refused at its first byte: its length could be anything.
             self.expect_message(*kind)?;
-            let Some((&[kind, high, middle, low], body)) = rest.split_first_chunk::<4>() else {
+            let Some((&[kind, high, middle, low], body)) = rest.split_first_chunk::<HEADER>() else {
                 self.fragment = Fragment::Kept(rest.to_vec());
                 return Ok(());
             };
@@ -107,6 +113,14 @@ impl Records {
     }
 }
 
+/// The length of a message of which the first bytes have been looked at and kept; that of its header, until that is complete.
+fn wanted(begun: &[u8]) -> usize {
+    match begun {
+        [_, high, middle, low, ..] => HEADER + u32::from_be_bytes([0, *high, *middle, *low]) as usize,
+        _ => HEADER,
+    }
+}
+
 /// The longest message of this type, in bytes.
 fn longest(kind: u8) -> usize {
     match kind {
@@ -116,3 +130,6 @@ fn longest(kind: u8) -> usize {
         _ => 0,
     }
 }
+
+/// A handshake message's type (one byte) and length (three bytes).
+const HEADER: usize = 4;
