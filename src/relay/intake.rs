@@ -22,6 +22,16 @@ pub(super) struct Intake {
     bulk: bool,
 }
 
+/// What opening records has brought, and cost.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Fresh {
+    /// Bytes of plaintext.
+    pub(super) plain: usize,
+    /// What it has cost, as so many bytes of full records. A record without plaintext costs as well, and a short one more
+    /// than its bytes.
+    pub(super) cost: usize,
+}
+
 /// What is known after all complete records are opened.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Came {
@@ -137,10 +147,10 @@ impl Intake {
         self.unopened = 0..length;
     }
 
-    /// Opens every complete record. Returns how many bytes of plaintext that added, and whether more will follow.
-    /// `reply` collects what the record layer has to answer.
-    pub(super) fn open(&mut self, records: &mut Records, reply: &mut Vec<u8>) -> (usize, Result<Came, RecordError>) {
-        let mut fresh = 0;
+    /// Opens every complete record. Returns what that has brought, and whether more will follow. `reply` collects what the
+    /// record layer has to answer.
+    pub(super) fn open(&mut self, records: &mut Records, reply: &mut Vec<u8>) -> (Fresh, Result<Came, RecordError>) {
+        let mut fresh = Fresh::default();
         loop {
             let opened = match records.open(&mut self.buffer[self.unopened.clone()], reply) {
                 Ok(opened) => opened,
@@ -150,10 +160,14 @@ impl Intake {
                 Opened::Data { consumed, plain } => {
                     let start = self.unopened.start;
                     self.unopened.start += consumed;
-                    fresh += plain.len();
+                    fresh.plain += plain.len();
+                    fresh.cost += consumed.max(LEAST_COST);
                     self.add(start + plain.start..start + plain.end);
                 }
-                Opened::Other { consumed } => self.unopened.start += consumed,
+                Opened::Other { consumed } => {
+                    self.unopened.start += consumed;
+                    fresh.cost += consumed.max(LEAST_COST);
+                }
                 Opened::Closed => {
                     // RFC 8446 section 6.1: data after close_notify is ignored.
                     self.unopened.start = self.unopened.end;
@@ -229,12 +243,20 @@ const BULK: usize = 16 * 1024;
 /// with padding, take another read.
 const ONE_RECORD: usize = RECORD_HEADER + MAX_FRAGMENT + 1 + 16;
 
+/// What the shortest record costs, in bytes of full records: what is done once for each record takes about as long.
+const LEAST_COST: usize = 256;
+
 /// A read into less room is not worth a system call.
 const LEAST_ROOM: usize = 1024;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tls::record::Layer;
+    use crate::tls::record::tests::duel::{Side, joined};
+    use crate::tls::record::tests::handshake::{SUITES, is_tls13};
+    use crate::tls::record::tests::peer::record;
+    use crate::tls::wire::codes::framing::{APPLICATION_DATA, HANDSHAKE};
 
     fn waiting(intake: &Intake) -> Vec<u8> {
         intake.pieces().flatten().copied().collect()
@@ -253,6 +275,34 @@ mod tests {
             intake.discard();
             intake.rest();
             assert_eq!(&intake.buffer[intake.unopened.clone()], wire, "{length}");
+        }
+    }
+
+    #[test]
+    fn every_record_costs_something() {
+        for suite in SUITES {
+            let (mut records, _, mut peer) = joined(Layer::Tlsgate, suite, Side::Client);
+            let mut fresh = |kind: u8, contents: &[&[u8]]| {
+                let wire: Vec<u8> = contents.iter().flat_map(|content| peer.forge(&record(kind, content))).collect();
+                let (fresh, came) = Intake::new(&[], &wire).open(&mut records, &mut Vec::new());
+                assert_eq!(came, Ok(Came::More), "{suite:?}");
+                (fresh, wire.len())
+            };
+            let (of_short, _) = fresh(APPLICATION_DATA, &[&b"a"[..]; 1000]);
+            assert_eq!(of_short, Fresh { plain: 1000, cost: 1000 * LEAST_COST });
+            let (of_long, length) = fresh(APPLICATION_DATA, &[&[1; MAX_FRAGMENT][..]; 3]);
+            assert_eq!(of_long, Fresh { plain: 3 * MAX_FRAGMENT, cost: length });
+            assert!(length - of_long.plain < LEAST_COST, "of full records, the cost is almost that of their bytes");
+            // What brings nothing: empty records, and the beginning of a ticket.
+            assert_eq!(fresh(APPLICATION_DATA, &[&b""[..]; 30]).0, Fresh { plain: 0, cost: 30 * LEAST_COST });
+            if is_tls13(suite) {
+                let begun: Vec<&[u8]> = [&[4], &[0], &[0xff], &[0xff]]
+                    .into_iter()
+                    .chain([&[7]; 996])
+                    .map(|one: &[u8; 1]| &one[..])
+                    .collect();
+                assert_eq!(fresh(HANDSHAKE, &begun).0, Fresh { plain: 0, cost: 1000 * LEAST_COST });
+            }
         }
     }
 

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use crate::net::buffer::{Buffer, Size};
 use crate::net::stream::Stream;
 use crate::relay::End;
-use crate::relay::intake::{Came, Intake};
+use crate::relay::intake::{Came, Fresh, Intake};
 use crate::relay::outlet::Outlet;
 use crate::tls::record::Records;
 use crate::tls::record::handshaking::Finished;
@@ -121,12 +121,12 @@ impl Peer<'_> {
         read
     }
 
-    /// Opens what was read. Returns how many bytes of plaintext that added, and whether more will follow.
-    pub(super) fn open(&mut self) -> (usize, Result<Came, RecordError>) {
+    /// Opens what was read. Returns what that has brought, and whether more will follow.
+    pub(super) fn open(&mut self) -> (Fresh, Result<Came, RecordError>) {
         let (intake, records) = (&mut self.wire.intake, &mut self.wire.records);
         match records {
             Some(records) => self.wire.outlet.words(|words| intake.open(records, words)),
-            None => (0, Ok(Came::More)),
+            None => (Fresh::default(), Ok(Came::More)),
         }
     }
 

@@ -17,7 +17,7 @@ use crate::pressure::Pressure;
 use crate::pressure::stalled::{Asked, Waiting};
 use crate::relay::called::Called;
 use crate::relay::direction::Direction;
-use crate::relay::intake::Came;
+use crate::relay::intake::{Came, Fresh};
 use crate::relay::leaving::Leaving;
 use crate::relay::patience::{Clock, Moved, Patience};
 use crate::relay::peer::Peer;
@@ -110,7 +110,7 @@ struct Relay<'a> {
     /// From the backend to the client.
     down: Way,
     watched: Watched<'a>,
-    /// How many bytes were read in this turn.
+    /// How many bytes were read in this turn, and of records what they cost.
     moved: usize,
     /// From where.
     came: Moved,
@@ -132,14 +132,14 @@ impl<'a> Relay<'a> {
         let opened = [Direction::Up, Direction::Down].map(|direction| {
             let from = self.between(direction).from;
             let early: usize = from.intake().pieces().map(<[u8]>::len).sum();
-            let (count, came) = match (from.has_closed(), from.intake().has_unopened()) {
-                (true, _) => (0, Ok(Came::End)),
+            let (fresh, came) = match (from.has_closed(), from.intake().has_unopened()) {
+                (true, _) => (Fresh::default(), Ok(Came::End)),
                 (false, true) => from.open(),
-                (false, false) => (0, Ok(Came::More)),
+                (false, false) => (Fresh::default(), Ok(Came::More)),
             };
-            (direction, early + count, came)
+            (direction, Fresh { plain: early + fresh.plain, cost: early + fresh.cost }, came)
         });
-        opened.into_iter().try_for_each(|(direction, count, came)| self.opened(direction, count, came))
+        opened.into_iter().try_for_each(|(direction, fresh, came)| self.opened(direction, fresh, came))
     }
 
     /// Continues until both ways wait, or this turn is over. Also returns which of them moved.
@@ -280,7 +280,7 @@ impl<'a> Relay<'a> {
             Poll::Ready(Ok(Err(error))) => return Err(exhausted(error)),
             Poll::Ready(Ok(Ok(0))) if back.broke => return Err(direction.reset()),
             Poll::Ready(Ok(Ok(0))) => self.source_ends(direction)?,
-            Poll::Ready(Ok(Ok(count))) => self.count(direction, count),
+            Poll::Ready(Ok(Ok(count))) => self.count(direction, Fresh { plain: count, cost: count }),
         }
         Ok(Step::Moved)
     }
@@ -300,14 +300,14 @@ impl<'a> Relay<'a> {
 
     /// Opens what was read.
     fn open(&mut self, direction: Direction) -> Result<(), End> {
-        let (count, came) = self.between(direction).from.open();
-        self.opened(direction, count, came)
+        let (fresh, came) = self.between(direction).from.open();
+        self.opened(direction, fresh, came)
     }
 
-    /// Makes `count` bytes of plaintext ready for the other peer.
-    fn opened(&mut self, direction: Direction, count: usize, came: Result<Came, RecordError>) -> Result<(), End> {
+    /// Makes fresh plaintext ready for the other peer.
+    fn opened(&mut self, direction: Direction, fresh: Fresh, came: Result<Came, RecordError>) -> Result<(), End> {
         let Between { from, to, way, .. } = self.between(direction);
-        if count > 0 && !to.is_plain() {
+        if fresh.plain > 0 && !to.is_plain() {
             to.take_plain(from.intake()).map_err(exhausted)?;
         }
         match came {
@@ -318,7 +318,7 @@ impl<'a> Relay<'a> {
             }
             Err(error) => way.state = State::Failing(Box::new(direction.failure(&error))),
         }
-        self.count(direction, count);
+        self.count(direction, fresh);
         Ok(())
     }
 
@@ -348,8 +348,8 @@ impl<'a> Relay<'a> {
         Ok(Step::Moved)
     }
 
-    fn count(&mut self, direction: Direction, count: usize) {
-        self.moved += count;
+    fn count(&mut self, direction: Direction, Fresh { plain: count, cost }: Fresh) {
+        self.moved += cost;
         self.came.up |= count > 0 && direction == Direction::Up;
         self.came.down |= count > 0 && direction == Direction::Down;
         match direction {

@@ -94,4 +94,4 @@ impl std::fmt::Debug for Records {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

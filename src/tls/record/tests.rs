@@ -9,12 +9,12 @@ use crate::tls::wire::codes::framing::MAX_FRAGMENT;
 use duel::{Side, Verdict, agree, read};
 use peer::{Forged, Item, record};
 
-mod duel;
+pub(crate) mod duel;
 mod faults;
-pub(super) mod handshake;
+pub(crate) mod handshake;
 mod messages;
 mod opening;
-mod peer;
+pub(crate) mod peer;
 mod pieces;
 mod random;
 mod sealing;

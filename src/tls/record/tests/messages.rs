@@ -49,6 +49,31 @@ fn a_handshake_message_may_come_in_parts() {
 }
 
 #[test]
+fn messages_may_come_in_pieces_of_any_length() {
+    let ticket = |length: u16| {
+        let body =
+            [&[0, 0, 1, 0, 1, 2, 3, 4, 1, 9][..], &length.to_be_bytes(), &vec![7; length.into()], &[0, 0]].concat();
+        [&[4, 0][..], &u16::try_from(body.len()).unwrap().to_be_bytes(), &body].concat()
+    };
+    let flight = [ticket(1), ticket(300), ticket(2), ticket(600)].concat();
+    for suite in &SUITES[..3] {
+        for length in [1, 2, 3, 4, 5, 16, 17, 18, 19, 333, 334, 335, 600, 900, flight.len()] {
+            let parts = flight.chunks(length).map(|part| record(HANDSHAKE, part));
+            let whole = both(*suite, Side::Client, &items(parts.clone().chain([data(b"on")])));
+            assert_eq!((whole.plain, whole.end), (b"on".to_vec(), End::Open), "{length}");
+            // Data between the parts of a message is an error (RFC 8446 section 5.1).
+            let cut = parts.clone().take(flight.len().div_ceil(length) - 1).chain([data(b"on")]);
+            let cut = both(*suite, Side::Client, &items(cut));
+            assert_eq!(cut.end == End::Open, length == flight.len(), "{length}");
+            // So is a length beyond the limit, which is seen as soon as the header is there.
+            let header = [4, 0xff, 0xff, 0xff].map(|byte| record(HANDSHAKE, &[byte]));
+            let bad = both(*suite, Side::Client, &items(parts.chain(header)));
+            assert_eq!(bad.alert(), Some(Alert::DecodeError), "{length}");
+        }
+    }
+}
+
+#[test]
 fn a_ticket_is_accepted_only_from_a_server() {
     let ticket = [&[4, 0, 0, 17, 0, 0, 1, 0, 1, 2, 3, 4, 1, 9, 0, 3][..], b"tic", &[0, 0]].concat();
     for suite in &SUITES[..3] {
