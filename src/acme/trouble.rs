@@ -67,7 +67,8 @@ impl Trouble {
     /// As much of it as is remembered and shown, whatever was sent: texts of an authority are in most messages.
     pub fn bounded(mut self) -> Self {
         if self.message.len() > LONGEST_MESSAGE {
-            self.message.truncate(self.message.floor_char_boundary(LONGEST_MESSAGE));
+            let end = (0..=LONGEST_MESSAGE).rev().find(|end| self.message.is_char_boundary(*end));
+            self.message.truncate(end.unwrap_or_default());
             self.message.push('…');
         }
         self.problem = self.problem.as_ref().and_then(kept);

@@ -85,5 +85,6 @@ fn first(der: &[u8], tag: Tag) -> Option<(Element<'_>, &[u8])> {
     (element.header.tag() == tag).then_some((Element { all, contents: element.data }, rest))
 }
 
-/// The most bytes of an issuer or an algorithm. The names of real CAs have some hundred, and the algorithms with the most parameters, those of RSA-PSS, less.
+/// The most bytes of an issuer or an algorithm. The names of real CAs have some hundred, and the algorithms with the most
+/// parameters, those of RSA-PSS, less.
 pub(super) const LONGEST: usize = 8 * 1024;
