@@ -238,6 +238,14 @@ impl Snapshot {
     }
 }
 
+impl Snapshot {
+    /// It comes into force, however long ago it was built.
+    fn begins(&self, number: u64) {
+        self.pools.iter().for_each(Pool::comes_into_force);
+        self.generation.begin(number);
+    }
+}
+
 impl Listener {
     /// The certificate that answers this hello, if it is a certificate authority's challenge and one is pending. Asked before
     /// any route, so that no setting of the listener keeps an authority out.
@@ -250,7 +258,7 @@ impl Listener {
 impl Current {
     /// Holds the first snapshot.
     pub fn new(snapshot: Snapshot) -> Self {
-        snapshot.generation.begin(1);
+        snapshot.begins(1);
         Self(ArcSwap::from_pointee(Heavy::new(snapshot)))
     }
 
@@ -262,7 +270,7 @@ impl Current {
 
     /// Publishes: connections accepted from now on get this one. To be called by one thread at a time.
     pub fn store(&self, snapshot: Snapshot) {
-        snapshot.generation.begin(self.load().generation() + 1);
+        snapshot.begins(self.load().generation() + 1);
         self.0.store(Arc::new(Heavy::new(snapshot)));
     }
 }

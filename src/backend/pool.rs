@@ -2,7 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::ptr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -111,8 +112,9 @@ pub struct Pool {
     /// How to connect to its servers over TLS; `None` for plain bytes.
     pub tls: Option<Tls>,
     members: ArcSwap<Members>,
-    /// Held while new members are made, so that no server is made twice.
-    renewing: Mutex<()>,
+    /// The pool in force, where one of this backend is. Pools that follow each other by reloads share it, and it is locked while
+    /// one of them makes new members: so no server is made twice, whichever of them finds it.
+    in_force: Arc<Mutex<Weak<Self>>>,
 }
 
 /// How a backend's servers are reached over TLS.
@@ -151,8 +153,10 @@ impl Pool {
             }),
         });
         let lookups: Vec<_> = lookups.collect();
-        let members = Members::new(&parts(&settings.servers, &lookups), before.map(Self::members), awaits(&lookups));
-        Self { settings, check, tls: None, lookups, members: ArcSwap::new(members), renewing: Mutex::default() }
+        let members =
+            Members::new(&parts(&settings.servers, &lookups), before.map(Self::members), None, awaits(&lookups));
+        let in_force = before.map(|before| Arc::clone(&before.in_force)).unwrap_or_default();
+        Self { settings, check, tls: None, lookups, members: ArcSwap::new(members), in_force }
     }
 
     /// The same pool, with connections over TLS.
@@ -160,23 +164,55 @@ impl Pool {
         Self { tls, ..self }
     }
 
+    /// Takes the place of the pool of this backend that is in force: continues with the servers that this one has now. Those that
+    /// were made while this pool was built are not used. Until here nobody has had them, while the pool in force may have made
+    /// others with their addresses, and however long a release is held, a slow start begins now. To be called before the first
+    /// connection gets this pool.
+    pub fn comes_into_force(self: &Arc<Self>) {
+        let mut in_force = self.lock();
+        if let Some(before) = Self::other(&in_force, self) {
+            self.members.store(self.members_after(before.members(), None));
+        }
+        *in_force = Arc::downgrade(self);
+    }
+
     /// Takes over what its sources have found. Returns whether any server has changed.
     pub(super) fn renew(&self) -> bool {
-        let _one_at_a_time = self.renewing.lock().unwrap_or_else(PoisonError::into_inner);
+        let in_force = self.lock();
+        let current = Self::other(&in_force, self);
+        // A connection may have begun before a reload, and wait for a server that is found after it.
+        let others = current.map(|current| {
+            current.renew_with(None);
+            current.members()
+        });
+        self.renew_with(others.as_deref())
+    }
+
+    /// The same, while `in_force` is locked. Servers of `others` are used rather than new ones.
+    fn renew_with(&self, others: Option<&Members>) -> bool {
         let before = self.members();
-        let members = Members::new(
-            &parts(&self.settings.servers, &self.lookups),
-            Some(Arc::clone(&before)),
-            awaits(&self.lookups),
-        );
+        let members = self.members_after(Arc::clone(&before), others);
         let different = !Arc::ptr_eq(&before, &members);
         self.members.store(members);
         different
     }
 
+    fn members_after(&self, before: Arc<Members>, others: Option<&Members>) -> Arc<Members> {
+        Members::new(&parts(&self.settings.servers, &self.lookups), Some(before), others, awaits(&self.lookups))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Weak<Self>> {
+        self.in_force.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The pool in force, where it is not `this` one.
+    fn other(in_force: &Weak<Self>, this: &Self) -> Option<Arc<Self>> {
+        in_force.upgrade().filter(|current| !ptr::eq(&raw const **current, this))
+    }
+
     /// Gives a server the state that it had in another process. One that a source has not found yet has it when it is found.
     pub fn take_over(&self, address: &Address, state: State) {
-        let _one_at_a_time = self.renewing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _one_at_a_time = self.lock();
         let members = self.members();
         match members.list.iter().find(|member| member.server.address == *address) {
             Some(member) => drop(member.server.set_state(state)),

@@ -92,9 +92,9 @@ async fn keep(mut orders: UnboundedReceiver<Order>, moves: watch::Sender<()>) {
                 let Some(order) = order else { return };
                 lookups.follow(&order.pools, &order.resolver);
                 pools = order.pools.into_iter().map(|pool| (Arc::clone(pool.name()), pool)).collect();
-                // Look-ups may have found servers while the reload was running, which the new pools do not have yet.
-                for pool in pools.values() {
-                    pool.renew();
+                // Look-ups may have found servers that the new pools do not have yet.
+                if pools.values().filter(|pool| pool.renew()).count() > 0 {
+                    moves.send_replace(());
                 }
                 checks.follow(&pools);
             }

@@ -231,3 +231,19 @@ fn an_index_of_certificates_is_taken_over_for_as_long_as_it_is_the_same() {
     assert_eq!(same(&indexes(&third), &indexes(&fourth)), [true, true, false]);
     assert_eq!(same(&indexes(&fourth), &indexes(&of(true, &fourth).unwrap())), [true, true, true]);
 }
+
+#[test]
+fn a_snapshot_continues_with_the_servers_that_are_in_force_when_it_is_and_not_with_those_when_it_was_built() {
+    let folder = folder();
+    let text = |servers: &str| routes("", 0..2, "").replace("\"127.0.0.1:9\"", servers);
+    let one = build(&text("\"127.0.0.1:9\""), &folder, &Snapshot::default()).unwrap();
+    let current = Current::new(one);
+    let both = text("\"127.0.0.1:9\", \"127.0.0.1:10\"");
+    let held = build(&both, &folder, &current.load()).unwrap();
+    current.store(build(&both, &folder, &current.load()).unwrap());
+    let server = || Arc::clone(&current.load().pool("b").unwrap().members().list[1].server);
+    let before = server();
+    before.set_state(crate::backend::condition::State::Drain);
+    current.store(held);
+    assert!(Arc::ptr_eq(&before, &server()));
+}

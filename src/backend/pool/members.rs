@@ -46,13 +46,13 @@ pub(super) struct Part {
 }
 
 impl Members {
-    /// The members for these parts: the same ones as before where nothing is different, so that the turns continue. `awaits` is
-    /// whether others may still be found.
-    pub(super) fn new(parts: &[Part], before: Option<Arc<Self>>, awaits: bool) -> Arc<Self> {
+    /// The members for these parts: the same ones as before where nothing is different, so that the turns continue. A server that
+    /// `others` have is used in any case. `awaits` is whether more servers may still be found.
+    pub(super) fn new(parts: &[Part], before: Option<Arc<Self>>, others: Option<&Self>, awaits: bool) -> Arc<Self> {
         // A server that is added to others has a slow start. The first servers have none, since all would be equally slow.
         let since = before.as_ref().filter(|before| !before.list.is_empty()).map(|_| Instant::now());
         let mut by_address = HashMap::new();
-        for server in before.iter().flat_map(|before| before.servers()) {
+        for server in others.into_iter().chain(before.as_deref()).flat_map(Self::servers) {
             // Servers in use come before leaving ones, and the first one counts.
             by_address.entry(&server.address).or_insert(server);
         }

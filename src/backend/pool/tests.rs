@@ -205,6 +205,78 @@ fn servers_of_a_source_come_and_go_with_weight_and_priority() {
 }
 
 #[test]
+fn a_server_that_is_found_while_a_reload_reads_its_files_is_the_same_in_both_pools() {
+    let found = |ports: &[u16]| {
+        let of = |port: &u16| crate::backend::discover::Found {
+            priority: 0,
+            address: ([127, 0, 0, 9], *port).into(),
+            weight: 1,
+            target: "a".into(),
+        };
+        Ok(ports.iter().map(of).collect())
+    };
+    let entries =
+        vec![entry(1), Entry { place: Place::Source(Source::Srv { name: "_ldap._tcp.test".into() }), ..entry(0) }];
+    let next = |before: &Pool| Arc::new(Pool::new(settings(entries.clone()), None, Some(before)));
+    let serving = Arc::new(pool(entries.clone()));
+    serving.comes_into_force();
+    let source = &serving.lookups[0];
+    let built = next(&serving);
+    assert!(source.learn(found(&[1])) && serving.renew());
+    // Another pool of the same backend, that is held, has found it itself.
+    let held = next(&serving);
+    assert!(source.learn(found(&[2, 1])) && serving.renew());
+    let of = |pool: &Pool, port: u16| {
+        let members = pool.members();
+        let all: Vec<_> = members.list.iter().map(|member| Arc::clone(&member.server)).collect();
+        all.into_iter().find(|server| server.address == Address::Tcp(([127, 0, 0, 9], port).into())).unwrap()
+    };
+    let (first, second) = (of(&serving, 1), of(&serving, 2));
+    second.set_state(State::Drain);
+    let _lease = second.lease(9);
+    for after in [&built, &held] {
+        after.comes_into_force();
+        assert!(Arc::ptr_eq(&of(after, 1), &first) && Arc::ptr_eq(&of(after, 2), &second));
+        assert!(!after.renew(), "nothing was missing");
+        assert_eq!((of(after, 2).state(), of(after, 2).active()), (State::Drain, 1));
+    }
+}
+
+#[test]
+fn a_connection_from_before_a_reload_and_one_after_it_count_for_the_same_server() {
+    let entries = vec![Entry { place: Place::Source(Source::Srv { name: "_ldap._tcp.test".into() }), ..entry(0) }];
+    let old = Arc::new(pool(entries.clone()));
+    old.comes_into_force();
+    let new = Arc::new(Pool::new(settings(entries), None, Some(&old)));
+    new.comes_into_force();
+    let address = ([127, 0, 0, 9], 1).into();
+    let found = crate::backend::discover::Found { priority: 0, address, weight: 1, target: "a".into() };
+    assert!(new.lookups[0].learn(Ok(vec![found])));
+    // The older connection is the first to notice it.
+    assert!(old.renew());
+    let _lease = server(&old, 0).lease(9);
+    assert_eq!(server(&new, 0).active(), 1);
+    assert!(!new.renew() && Arc::ptr_eq(&server(&old, 0), &server(&new, 0)));
+}
+
+#[test]
+fn what_a_release_adds_starts_slowly_from_when_it_comes_into_force_and_what_it_removes_stays_known() {
+    let old = Arc::new(pool(three()));
+    old.comes_into_force();
+    let held = Arc::new(Pool::new(settings(vec![entry(1), entry(4)]), None, Some(&old)));
+    let built = server(&held, 1);
+    // It gets its only connection after the release was built.
+    let removed = server(&old, 1);
+    let _lease = removed.lease(9);
+    held.comes_into_force();
+    assert!(!Arc::ptr_eq(&server(&held, 1), &built), "its slow start began while the release was held");
+    assert!(Arc::ptr_eq(&server(&held, 0), &server(&old, 0)));
+    let back = Arc::new(Pool::new(settings(three()), None, Some(&held)));
+    back.comes_into_force();
+    assert!(Arc::ptr_eq(&server(&back, 1), &removed) && server(&back, 1).active() == 1);
+}
+
+#[test]
 fn a_state_of_another_process_waits_for_its_server_to_be_found() {
     let source = |name: &str| Entry { place: Place::Source(Source::Srv { name: name.into() }), ..entry(0) };
     let found = |port: u16| crate::backend::discover::Found {
