@@ -170,7 +170,7 @@ async fn reach(
     let source = source(pool.settings.source, client).map_err(|why| Trouble::new(why, *exposure))?;
     // From the first moment: who stops waiting resets it, since the server may have accepted it before that is known here,
     // and must not take the end for a complete upload of nothing.
-    let begun = Stream::begin(source, address).map(Unfinished::new);
+    let begun = Stream::begin(source, address).await.map(Unfinished::new);
     let mut stream = begun.map_err(|error| Trouble::new(reason(&error), *exposure))?;
     match introduce(stream.as_mut(), address, client, exposure, pool, deadline).await {
         Ok(session) => Ok((stream, session)),

@@ -131,7 +131,8 @@ pub(super) fn reason(error: &io::Error) -> (FailureKind, String) {
         ErrorKind::AddrNotAvailable | ErrorKind::OutOfMemory => (FailureKind::Local, error.to_string()),
         // The standard library has no kinds for these.
         _ => match Errno::from_io_error(error) {
-            Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS) => (FailureKind::Local, error.to_string()),
+            // EAGAIN: no port or route is left for TCP (connect(2)). A Unix socket waits instead.
+            Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::AGAIN) => (FailureKind::Local, error.to_string()),
             _ => (FailureKind::Other, error.to_string()),
         },
     }
@@ -159,7 +160,7 @@ mod tests {
     #[test]
     fn a_shortage_on_this_machine_is_a_local_failure() {
         let kind = |errno: Errno| reason(&errno.into()).0;
-        for errno in [Errno::ADDRNOTAVAIL, Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM] {
+        for errno in [Errno::ADDRNOTAVAIL, Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM, Errno::AGAIN] {
             assert_eq!(kind(errno), FailureKind::Local, "{errno:?}");
         }
         assert_eq!(kind(Errno::CONNREFUSED), FailureKind::Refused);

@@ -13,7 +13,7 @@ use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::admin::request::token;
@@ -22,7 +22,9 @@ use crate::cli::load::{load, reading};
 use crate::config::located::{ConfigError, Located, Position, Text};
 use crate::config::validate::admin::Admin;
 use crate::gate::{Gate, Pace};
+use crate::net::address::Address;
 use crate::net::endpoint::Endpoint;
+use crate::net::stream::Stream;
 use crate::tls::certificate::inspect::Facts;
 use crate::tls::handshake::connect::{ConnectError, Connector};
 use crate::tls::record::handshaking::Finished;
@@ -180,7 +182,8 @@ async fn reach(door: Door, asked: &Asked<'_>, patience: Duration) -> Result<Answ
     let host = place.host();
     match (place, &door.tls) {
         (Place::Unix(path), _) => {
-            let stream = timeout(CONNECT, UnixStream::connect(path)).await.map_err(late)?.map_err(unreachable)?;
+            let address = Address::Unix(path.clone());
+            let stream = timeout(CONNECT, Stream::connect(&address)).await.map_err(late)?.map_err(unreachable)?;
             timeout(patience, send(stream, &host, None, asked)).await.map_err(late)?
         }
         (Place::Tcp { .. }, None) => {

@@ -6,9 +6,10 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use socket2::{Domain, Protocol, SockFilter, SockRef, Socket, TcpKeepalive, Type};
+use socket2::{Domain, Protocol, SockAddr, SockFilter, SockRef, Socket, TcpKeepalive, Type};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+use tokio::time::sleep;
 
 /// How many bytes may wait in the kernel that were not sent even once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,6 +88,23 @@ pub(super) fn is_readable(socket: &impl AsFd) -> bool {
     !matches!(poll(&mut fds, Some(&at_once)), Ok(0))
 }
 
+/// Connects a non-blocking Unix socket. While the queue of its listener is full, the kernel does not wait for room as it does
+/// over TCP: it returns EAGAIN (connect(2)), and reports no room later. So this tries again until there is some; the caller sets
+/// the deadline.
+pub(super) async fn connect_unix(socket: &Socket, address: SockAddr) -> io::Result<()> {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        match socket.connect(&address) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                // A random part of it, so that those who came at once do not return at once.
+                sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+            result => return result,
+        }
+    }
+}
+
 /// A listening, non-blocking socket, to which nobody can connect until `suspend` is undone. An IPv6 address accepts only
 /// IPv6, so that `0.0.0.0` and `[::]` can be used together on one port.
 pub fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
@@ -132,6 +150,11 @@ const SILENCE: Duration = Duration::from_secs(60 + 4 * 15);
 
 /// A program of one instruction (BPF_RET with 0): no byte of a packet is passed on (socket(7), SO_ATTACH_FILTER).
 const DROP_ALL: SockFilter = SockFilter::new(0x06, 0, 0, 0);
+
+/// Between two attempts to connect to a Unix socket whose queue is full. A server takes less than the shortest for one that it
+/// accepts; the longest is what a client may wait longer than needed.
+const FIRST_PAUSE: Duration = Duration::from_millis(2);
+const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
 /// The kernel reduces it to net.core.somaxconn, which is 4096 by default.
 const BACKLOG: i32 = 4096;

@@ -109,14 +109,14 @@ impl Stream {
 
     /// The same from a given address.
     pub async fn connect_from(source: Option<Source>, address: &Address) -> io::Result<Self> {
-        let stream = Self::begin(source, address)?;
+        let stream = Self::begin(source, address).await?;
         stream.established().await?;
         Ok(stream)
     }
 
     /// Begins to connect, from a given address where there is one; a Unix socket has none. It is connected once
     /// [`Stream::established`] says so; the peer may accept it, and see how it is closed, before that is known here.
-    pub fn begin(source: Option<Source>, address: &Address) -> io::Result<Self> {
+    pub async fn begin(source: Option<Source>, address: &Address) -> io::Result<Self> {
         match address {
             Address::Tcp(address) => {
                 let kind = Type::STREAM.nonblocking();
@@ -129,7 +129,8 @@ impl Stream {
             }
             Address::Unix(path) => {
                 let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
-                begin(&socket, &SockAddr::unix(path)?)?;
+                // Boxed, since few servers are behind one: no other connection has to hold what this needs.
+                Box::pin(socket::connect_unix(&socket, SockAddr::unix(path)?)).await?;
                 Self::unix(socket)
             }
         }

@@ -170,19 +170,53 @@ fn a_directory_behind_one_is_served_checked_and_logged_by_its_path() {
 }
 
 #[test]
+fn clients_and_checks_beyond_a_short_queue_wait_until_the_server_accepts_them() {
+    let pki = certified();
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).unwrap();
+    bind(&socket, &SocketAddrUnix::new(pki.folder().join("busy.sock")).unwrap()).unwrap();
+    listen(&socket, 1).unwrap();
+    let backend = "servers = [\"unix:busy.sock\"]\nconnect_timeout = \"30s\"\n\n[backend.b.health]\ntype = \"tcp\"\n\
+                   interval = \"100ms\"\ntimeout = \"30s\"\nfall = 1";
+    let text = config("", backend).replace("[[listener]]", "[admin]\nlisten=\"unix:admin.sock\"\n\n[[listener]]");
+    let proxy = Proxy::start(pki.folder(), &text);
+    let clients: Vec<_> = (0..8)
+        .map(|_| {
+            let mut client = connect(&pki, &pki.folder().join("main.sock"), Tls::V13);
+            client.conn.complete_io(&mut client.sock).unwrap();
+            client
+        })
+        .collect();
+    let door = Door::Unix(pki.folder().join("admin.sock"));
+    let server = || door.get("/api/v1/backends").json()["backends"][0]["servers"][0].clone();
+    eventually("all of them wait", || (server()["connections_active"] == 8).then_some(()));
+    let listener = UnixListener::from(socket);
+    thread::spawn(move || listener.incoming().map_while(Result::ok).for_each(echo));
+    clients.into_iter().for_each(echoes);
+    let records = proxy.records(8);
+    assert!(records.iter().all(|record| record["outcome"] == "completed"), "{records:?}");
+    let server = server();
+    assert_eq!(
+        (&server["health"], &server["passed_over_seconds"]),
+        (&"up".into(), &serde_json::Value::Null),
+        "{server}"
+    );
+}
+
+/// Echoes on a thread of its own, and ends when the other side does.
+fn echo(mut client: UnixStream) {
+    let mut reading = client.try_clone().unwrap();
+    thread::spawn(move || {
+        let _ = io::copy(&mut reading, &mut client);
+        let _ = client.shutdown(Shutdown::Write);
+    });
+}
+
+#[test]
 fn both_ways_through_one_and_every_end_handed_on() {
     let pki = certified();
     let path = pki.folder().join("echo.sock");
     let listener = UnixListener::bind(&path).unwrap();
-    thread::spawn(move || {
-        for mut client in listener.incoming().map_while(Result::ok) {
-            let mut reading = client.try_clone().unwrap();
-            thread::spawn(move || {
-                let _ = io::copy(&mut reading, &mut client);
-                let _ = client.shutdown(Shutdown::Write);
-            });
-        }
-    });
+    thread::spawn(move || listener.incoming().map_while(Result::ok).for_each(echo));
     let proxy = Proxy::start(pki.folder(), &config("", "servers = [\"unix:echo.sock\"]"));
     let sent = bytes(3_000_000);
     for tls in Tls::BOTH {

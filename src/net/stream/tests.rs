@@ -82,3 +82,18 @@ async fn who_cannot_be_reached_is_an_error() {
     let nowhere = Stream::connect(&Address::Unix(folder.path().join("s"))).await.unwrap_err();
     assert_eq!(nowhere.kind(), ErrorKind::NotFound);
 }
+
+#[tokio::test]
+async fn a_full_queue_of_a_unix_socket_is_waited_for_and_is_no_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("busy");
+    let listener = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
+    listener.bind(&SockAddr::unix(&path).unwrap()).unwrap();
+    listener.listen(0).unwrap();
+    let address = Address::Unix(path);
+    let _first = Stream::connect(&address).await.unwrap();
+    let mut second = pin!(Stream::connect(&address));
+    assert!(poll_fn(|cx| Poll::Ready(second.as_mut().poll(cx).is_pending())).await);
+    listener.accept().unwrap();
+    second.await.unwrap();
+}
