@@ -121,10 +121,12 @@ impl Peer<'_> {
         read
     }
 
-    /// Opens what was read. Returns what that has brought, and whether more will follow.
-    pub(super) fn open(&mut self) -> (Fresh, Result<Came, RecordError>) {
+    /// Opens what was read. Returns what that has brought, and whether more will follow. `told`: this peer knows that nothing more
+    /// is sent to it, and so gets no answers, whatever it asks for.
+    pub(super) fn open(&mut self, told: bool) -> (Fresh, Result<Came, RecordError>) {
         let (intake, records) = (&mut self.wire.intake, &mut self.wire.records);
         match records {
+            Some(records) if told => intake.open(records, &mut Vec::new()),
             Some(records) => self.wire.outlet.words(|words| intake.open(records, words)),
             None => (Fresh::default(), Ok(Came::More)),
         }

@@ -134,7 +134,7 @@ impl<'a> Relay<'a> {
             let early: usize = from.intake().pieces().map(<[u8]>::len).sum();
             let (fresh, came) = match (from.has_closed(), from.intake().has_unopened()) {
                 (true, _) => (Fresh::default(), Ok(Came::End)),
-                (false, true) => from.open(),
+                (false, true) => from.open(false),
                 (false, false) => (Fresh::default(), Ok(Came::More)),
             };
             (direction, Fresh { plain: early + fresh.plain, cost: early + fresh.cost }, came)
@@ -300,7 +300,10 @@ impl<'a> Relay<'a> {
 
     /// Opens what was read.
     fn open(&mut self, direction: Direction) -> Result<(), End> {
-        let (fresh, came) = self.between(direction).from.open();
+        // After close_notify nothing may follow (RFC 8446 section 6.1), and after a FIN nothing can: an answer to a request to
+        // renegotiate would fail, and a complete exchange would seem to have been refused.
+        let Between { from, back, .. } = self.between(direction);
+        let (fresh, came) = from.open(back.has_told());
         self.opened(direction, fresh, came)
     }
 

@@ -1,6 +1,7 @@
 //! Records that are forged, out of place, or too many: none of their content reaches the backend, and nothing hangs.
 
 use std::io::{Read, Write};
+use std::net::Shutdown;
 use std::thread;
 
 use rustls::AlertDescription;
@@ -8,7 +9,7 @@ use rustls::AlertDescription;
 use crate::support::by_hand::ByHand;
 use crate::support::client::{Client, Ending, Tls, close, drain};
 use crate::support::forge::{ALERT, APPLICATION_DATA, CHANGE_CIPHER_SPEC, Forger, HANDSHAKE};
-use crate::support::stage::Stage;
+use crate::support::stage::{Lines, Stage};
 
 #[test]
 fn a_record_with_a_flipped_bit_is_answered_with_bad_record_mac_and_not_delivered() {
@@ -179,6 +180,41 @@ fn a_flood_of_key_updates_is_bounded() {
     let _ = client.tcp.write_all(&flight);
     assert_eq!(drain(&mut server), (Vec::new(), Ending::Reset));
     assert_eq!(stage.outcome(client.close()), "client_bad_record");
+}
+
+#[test]
+fn what_asks_for_an_answer_after_the_backends_end_gets_none_and_the_exchange_is_complete() {
+    let backend = ByHand::new();
+    for layer in ["tlsgate", "rustls"] {
+        let top = format!("[runtime]\nrecord_layer = \"{layer}\"");
+        let stage = Stage::new(&[backend.address], Lines { top: &top, ..Lines::default() });
+        let hello = stage.silent(Tls::V12).flight().split_off(5);
+        for tls in Tls::BOTH {
+            let (mut client, mut server) = stage.joined(&backend, tls);
+            server.shutdown(Shutdown::Write).unwrap();
+            assert_eq!(client.read_to_end(), (Vec::new(), Ending::CloseNotify));
+            // Whatever the proxy answered now would come after its own FIN.
+            assert_eq!(drain(&mut client.tcp), (Vec::new(), Ending::Fin));
+            let tcp = match tls {
+                Tls::V12 => {
+                    let mut forger = Forger::take_over(client, tls);
+                    let renegotiation = forger.record(HANDSHAKE, &hello);
+                    let data = forger.record(APPLICATION_DATA, b"after");
+                    let flight = [renegotiation, data, forger.record(ALERT, &[1, 0])].concat();
+                    forger.tcp.write_all(&flight).unwrap();
+                    forger.tcp
+                }
+                Tls::V13 => {
+                    client.tls.refresh_traffic_keys().unwrap();
+                    client.send(b"after").unwrap();
+                    client.close_notify().unwrap();
+                    client.tcp
+                }
+            };
+            assert_eq!(drain(&mut server), (b"after".to_vec(), Ending::Fin), "{layer}, {tls:?}");
+            assert_eq!(stage.outcome(close(tcp)), "completed", "{layer}, {tls:?}");
+        }
+    }
 }
 
 fn sealed(client: &mut Client, data: &[u8]) -> Vec<u8> {
