@@ -10,13 +10,15 @@ use crate::measure::Bench;
 use crate::peer::running::Running;
 use crate::report::Better;
 
-pub(super) const FIGURES: [Figure; 6] = [
+pub(super) const FIGURES: [Figure; 7] = [
     Figure("served", "good clients served", "of all", Better::More),
     Figure("p50", "their median", "ms", Better::Less),
     Figure("p90", "their 90 %", "ms", Better::Less),
     Figure("alone", "transfers before", "MB/s", Better::More),
     Figure("kept", "of that meanwhile", "share", Better::More),
     Figure("flood", "handshakes of the flood", "1/s", Better::More),
+    // What the others are worth: a proxy that refuses slow clients has an easy time.
+    Figure("open", "slow clients connected meanwhile", "of all", Better::More),
 ];
 /// Good clients in a second, and how long they wait.
 const GOOD: f64 = 25.0;
@@ -34,16 +36,18 @@ impl Bench {
         tokio::time::sleep(ARRIVAL).await;
         let flood = Steady::Connections { at_once: 64 }.start(&rsa).await?;
         let offer = Offer { rate: GOOD, patience: PATIENCE, warm_up: Duration::from_millis(300), lasts: self.seconds };
+        let at_first = crowd.open();
         let others = async { tokio::join!(rate(&transfers, self.seconds), rate(&flood, self.seconds)) };
         let (found, (moved, done)) = tokio::join!(offer.run(&ecdsa), others);
         let found = found?;
+        let open = crowd.open().min(at_first);
         for pressing in [flood, crowd, transfers] {
             pressing.stop().await?;
         }
         self.quiet(proxy).await?;
         let mut values = vec![Ok(found.in_time.len() as f64 / found.arrivals().max(1) as f64)];
         values.extend(percentiles(&found.in_time, [500, 900]));
-        values.extend([Ok(alone / 1e6), Ok(moved / alone), Ok(done)]);
+        values.extend([Ok(alone / 1e6), Ok(moved / alone), Ok(done), Ok(open as f64 / slow as f64)]);
         Ok(values)
     }
 }

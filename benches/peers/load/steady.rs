@@ -42,12 +42,14 @@ pub(crate) enum Steady {
 pub(crate) struct Pressing {
     stop: Arc<AtomicBool>,
     done: Arc<AtomicU64>,
+    open: Arc<AtomicU64>,
     clients: JoinSet<Result<(), Fault>>,
 }
 
 impl Steady {
     pub(crate) async fn start(self, target: &Target) -> Result<Pressing, Fault> {
-        let (stop, done) = (Arc::<AtomicBool>::default(), Arc::<AtomicU64>::default());
+        let (stop, done, open) =
+            (Arc::<AtomicBool>::default(), Arc::<AtomicU64>::default(), Arc::<AtomicU64>::default());
         let mut clients = JoinSet::new();
         let (Self::Connections { at_once: count }
         | Self::Downloads { connections: count }
@@ -55,7 +57,7 @@ impl Steady {
         | Self::Slow { connections: count }) = self;
         for number in 0..count {
             let (client, target) = (target.client()?, target.clone());
-            let (stop, done) = (Arc::clone(&stop), Arc::clone(&done));
+            let (stop, done, open) = (Arc::clone(&stop), Arc::clone(&done), Arc::clone(&open));
             let name = site(&target, number).name.clone();
             let mut session = match self {
                 Self::Connections { .. } | Self::Slow { .. } => None,
@@ -66,7 +68,7 @@ impl Steady {
                     let units = match (self, &mut session) {
                         (Self::Downloads { .. }, Some(session)) => pull(session, ORDER, PIECE).await?,
                         (Self::Uploads { .. }, Some(session)) => push(session, ORDER, RECORD).await?,
-                        (Self::Slow { .. }, _) => slow::connection(&target, &stop).await.map(|()| 1)?,
+                        (Self::Slow { .. }, _) => slow::connection(&target, &stop, &open).await.map(|()| 1)?,
                         _ => connection(&target, &client, number, false).await.map(|()| 1)?,
                     };
                     done.fetch_add(units, Ordering::Relaxed);
@@ -74,7 +76,7 @@ impl Steady {
                 Ok(())
             });
         }
-        Ok(Pressing { stop, done, clients })
+        Ok(Pressing { stop, done, open, clients })
     }
 }
 
@@ -82,6 +84,11 @@ impl Pressing {
     /// Connections or bytes until now.
     pub(crate) fn done(&self) -> u64 {
         self.done.load(Ordering::Relaxed)
+    }
+
+    /// How many slow clients are connected now; 0 for other loads.
+    pub(crate) fn open(&self) -> u64 {
+        self.open.load(Ordering::Relaxed)
     }
 
     /// Ends it, and returns the number of connections or bytes, or the first fault.
