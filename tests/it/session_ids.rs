@@ -75,7 +75,7 @@ fn a_session_is_resumed_on_its_own_listener_and_on_no_other() {
 #[test]
 fn how_many_sessions_a_listener_keeps_is_shown() {
     let (pki, backend) = (pki(), answers_once());
-    let text = format!("[admin]\nlisten = \"unix:admin.sock\"\n{}", config(&backend, "unknown_name = \"default\""));
+    let text = format!("[admin]\nlisten=\"unix:admin.sock\"\n{}", config(&backend, "unknown_name = \"default\""));
     let proxy = Proxy::start(pki.folder(), &text);
     let session = |number: usize| pki.folder().join(format!("session-{number}"));
     let resumed = [0, 1, 0].map(|number| connect(&proxy, "one", &session(number)));

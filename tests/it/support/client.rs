@@ -194,6 +194,8 @@ impl Client {
             }
             match self.tls.read_tls(&mut self.tcp) {
                 Ok(_) => {}
+                // A machine that was suspended: reading with a time limit is interrupted then (signal(7)).
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::ConnectionReset => return Err(Ending::Reset),
                 Err(error) => panic!("{error}"),
             }
