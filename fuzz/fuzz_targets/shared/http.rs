@@ -43,12 +43,14 @@ impl Asked {
     pub fn target(&self) -> (&str, &str) {
         let mut words = self.lines[0].split(|byte| *byte == b' ').map(|word| std::str::from_utf8(word).unwrap_or(""));
         let (method, target) = (words.next().unwrap_or(""), words.next().unwrap_or(""));
+        // A fragment is no part of a target (RFC 9112 section 3.2), and what follows it none of a path.
+        let target = target.split(['?', '#']).next().unwrap_or("");
         let target = match target.split_once("://") {
             // In its absolute form (RFC 9112 section 3.2.2) it begins with a scheme, and no path contains one.
             Some((scheme, rest)) if !scheme.contains('/') => rest.find('/').map_or("/", |at| &rest[at..]),
             _ => target,
         };
-        (method, target.split(['?', '#']).next().unwrap_or(""))
+        (method, target)
     }
 
     /// Sends it, and reads until the server closes. The answer, if there is one.
