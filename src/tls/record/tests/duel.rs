@@ -83,39 +83,13 @@ pub(crate) fn feed(records: &mut Records, flight: &[u8], mut cuts: impl FnMut() 
 pub(crate) fn agree(script: &[Item], ours: &Verdict, theirs: &Verdict) -> Result<(), String> {
     let tampered = script.iter().any(|item| !matches!(item, Item::Record(Forged { flip: None, cut: 0, .. })));
     let disagree = |what: &str| Err(format!("{what}\nours: {ours:?}\ntheirs: {theirs:?}"));
-    if let End::Failed(error) = &ours.end {
-        // Ours refuses earlier, or refuses what rustls accepts.
-        let stricter = match error {
-            // Ours refuses forbidden handshake messages at their first byte and empty handshake records immediately, and
-            // keeps counting key updates that have only empty records between them.
-            Error::General(text) if text.contains("after the handshake") => true,
-            Error::InvalidMessage(
-                rustls::InvalidMessage::InvalidEmptyPayload | rustls::InvalidMessage::HandshakePayloadTooLarge,
-            ) => true,
-            Error::PeerMisbehaved(PeerMisbehaved::TooManyKeyUpdateRequests) => true,
-            // The type in the header must be that of data (RFC 8446 section 5.2); rustls does not check it.
-            Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType) => true,
-            // Ours refuses a header at its first byte that cannot be right, and the rest of it may never come.
-            Error::PeerMisbehaved(PeerMisbehaved::IllegalMiddleboxChangeCipherSpec)
-            | Error::InvalidMessage(rustls::InvalidMessage::UnknownProtocolVersion) => tampered,
-            // The version in the header is authenticated (RFC 8446 section 5.2).
-            Error::DecryptError => tampered,
-            // rustls does not count empty records of other types as a row.
-            Error::PeerMisbehaved(
-                PeerMisbehaved::TooManyEmptyFragments | PeerMisbehaved::TooManyRenegotiationRequests,
-            ) => true,
-            // Ours refuses by the length in the header (RFC 8446 section 5.2).
-            Error::PeerSentOversizedRecord => true,
-            _ => false,
+    let is_stricter = matches!(&ours.end, End::Failed(error) if is_stricter(error, tampered));
+    // rustls may go on, and fail at something else.
+    if is_stricter && (!matches!(theirs.end, End::Failed(_)) || theirs.plain.len() > ours.plain.len()) {
+        return match theirs.plain.starts_with(&ours.plain) {
+            true => Ok(()),
+            false => disagree("plaintext of a stricter end"),
         };
-        // rustls may go on, and fail at something else.
-        if stricter && (!matches!(theirs.end, End::Failed(_)) || theirs.plain.len() > ours.plain.len()) {
-            return if theirs.plain.starts_with(&ours.plain) {
-                Ok(())
-            } else {
-                disagree("plaintext of a stricter end")
-            };
-        }
     }
     if ours.plain != theirs.plain {
         return disagree("plaintext");
@@ -141,25 +115,44 @@ pub(crate) fn agree(script: &[Item], ours: &Verdict, theirs: &Verdict) -> Result
                 (Some(A::RecordOverflow), Some(A::DecodeError | A::BadRecordMac)) => Ok(()),
                 // No sealed record is that short.
                 (Some(A::BadRecordMac), Some(A::DecodeError)) => Ok(()),
-                // The version in the header is authenticated (RFC 8446 section 5.2), which rustls does not do: it opens such a record,
-                // and what is in it may be another fault.
-                (Some(A::DecryptError | A::BadRecordMac), _) if tampered => Ok(()),
-                // An empty handshake record ends it for tlsgate. rustls goes on, and may fail at what follows.
-                _ if matches!(
-                    ours.end,
-                    End::Failed(Error::InvalidMessage(rustls::InvalidMessage::InvalidEmptyPayload))
-                ) =>
-                {
-                    Ok(())
-                }
                 // An unknown level of alert: both send illegal_parameter, or the alert for a second fault.
                 (Some(A::DecodeError), Some(A::UnexpectedMessage | A::IllegalParameter)) => Ok(()),
                 // A warning of TLS 1.3 is an error (RFC 8446 section 6.2), which needs no answer.
                 (None, Some(A::DecodeError)) if matches!(ours.end, End::Failed(Error::AlertReceived(_))) => Ok(()),
+                // What ours refuses earlier, rustls opens, and it fails at what is in it or at what follows.
+                _ if is_stricter => Ok(()),
                 _ => disagree("alert"),
             }
         }
         _ => disagree("end"),
+    }
+}
+
+/// Whether ours refuses earlier with this error, or refuses what rustls accepts. `tampered` is whether any record was changed after
+/// it was sealed.
+fn is_stricter(error: &Error, tampered: bool) -> bool {
+    match error {
+        // Ours refuses forbidden handshake messages at their first byte and empty handshake records immediately, and
+        // keeps counting key updates that have only empty records between them.
+        Error::General(text) if text.contains("after the handshake") => true,
+        Error::InvalidMessage(
+            rustls::InvalidMessage::InvalidEmptyPayload | rustls::InvalidMessage::HandshakePayloadTooLarge,
+        ) => true,
+        Error::PeerMisbehaved(PeerMisbehaved::TooManyKeyUpdateRequests) => true,
+        // The type in the header must be that of data (RFC 8446 section 5.2); rustls does not check it.
+        Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType) => true,
+        // Ours refuses a header at its first byte that cannot be right, and the rest of it may never come.
+        Error::PeerMisbehaved(PeerMisbehaved::IllegalMiddleboxChangeCipherSpec)
+        | Error::InvalidMessage(rustls::InvalidMessage::UnknownProtocolVersion) => tampered,
+        // The version in the header is authenticated (RFC 8446 section 5.2).
+        Error::DecryptError => tampered,
+        // rustls does not count empty records of other types as a row.
+        Error::PeerMisbehaved(PeerMisbehaved::TooManyEmptyFragments | PeerMisbehaved::TooManyRenegotiationRequests) => {
+            true
+        }
+        // Ours refuses by the length in the header (RFC 8446 section 5.2).
+        Error::PeerSentOversizedRecord => true,
+        _ => false,
     }
 }
 
