@@ -121,13 +121,30 @@ pub(crate) fn agree(script: &[Item], ours: &Verdict, theirs: &Verdict) -> Result
                 // A warning of TLS 1.3 is an error (RFC 8446 section 6.2), which needs no answer.
                 (None, Some(A::DecodeError)) if matches!(ours.end, End::Failed(Error::AlertReceived(_))) => Ok(()),
                 // What ours refuses earlier, rustls opens, and it fails at what is in it or at what follows.
-                _ if is_stricter => Ok(()),
+                (ours_sent, _) if is_stricter && ours_sent.is_some() && ours_sent == due(&ours.end) => Ok(()),
                 _ => disagree("alert"),
             }
         }
         // Ours does not read the hello of who asks to renegotiate, and refuses every one.
         (_, End::Failed(Error::InvalidMessage(_))) if ours.replies.contains(&refusal) => Ok(()),
         _ => disagree("end"),
+    }
+}
+
+/// The alert for what is wrong with a record itself, whatever is in it or follows: that of RFC 8446 (sections 5.1, 5.2 and 6.2).
+fn due(end: &End) -> Option<AlertDescription> {
+    match end {
+        End::Failed(
+            Error::InvalidMessage(
+                rustls::InvalidMessage::InvalidContentType | rustls::InvalidMessage::InvalidEmptyPayload,
+            )
+            | Error::General(_)
+            | Error::PeerMisbehaved(_),
+        ) => Some(AlertDescription::UnexpectedMessage),
+        End::Failed(Error::InvalidMessage(_)) => Some(AlertDescription::DecodeError),
+        End::Failed(Error::PeerSentOversizedRecord) => Some(AlertDescription::RecordOverflow),
+        End::Failed(Error::DecryptError) => Some(AlertDescription::BadRecordMac),
+        _ => None,
     }
 }
 
