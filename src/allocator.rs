@@ -19,7 +19,7 @@ pub fn start_thread() {
     let _ = background_thread::write(true);
 }
 
-/// Bytes that are in use. `None` where the allocator does not report them.
+/// Bytes that are allocated and not freed: what grows if something leaks. `None` where the allocator does not report them.
 pub fn allocated() -> Option<usize> {
     // The figures are those of the last time that this was advanced.
     epoch::advance().ok()?;

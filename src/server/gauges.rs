@@ -9,6 +9,7 @@ use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncod
 
 use crate::acme::status::{State, Status as Acme};
 use crate::admin::Keepers;
+use crate::allocator;
 use crate::gate::Gate;
 use crate::observe::access::log::Lost;
 use crate::observe::log;
@@ -201,6 +202,9 @@ fn limits(registry: &Registry, pressure: &Pressure) -> Result<(), prometheus::Er
         one("limits_memory_bytes", "How much memory the process may have in use.", bound.bytes)?;
     }
     one("limits_memory_used_bytes", "How much memory is in use, as it counts against the limit.", pressure.used())?;
+    if let Some(allocated) = allocator::allocated() {
+        one("memory_allocated_bytes", "How much memory the program has allocated and not freed.", allocated)?;
+    }
     let descriptors = pressure.descriptors.load(Ordering::Relaxed);
     one("limits_descriptors", "How many files the process may have open.", descriptors)?;
     match pressure::open_files() {

@@ -133,6 +133,10 @@ fn described(life: &Life) -> String {
         let (level, slope, error) = (memory.level / 1024.0, memory.slope, memory.error);
         let _ = write!(text, "; {level:.1} MiB, {slope:+.1} ± {error:.1} KiB/min (a leak: more than {bound:.0})");
     }
+    if let Some(allocated) = life.allocated {
+        let (level, slope, error) = (allocated.level / 1024.0, allocated.slope, allocated.error);
+        let _ = write!(text, "; allocated {level:.1} MiB, {slope:+.1} ± {error:.1} KiB/min");
+    }
     if let Some(files) = life.files {
         let (level, slope, error) = (files.level, files.slope, files.error);
         let _ = write!(text, "; {level:.0} open files, {slope:+.2} ± {error:.2} per min");
@@ -154,9 +158,12 @@ fn picture(soak: &Soak, samples: &[Sample], tally: &Tally, marks: &Marks) -> Str
     let drawn = |name, colour, value: fn(&Sample) -> Option<f64>| Drawn { name, colour, pieces: pieces(value) };
     let panels = [
         panel(
-            "resident memory, MiB",
+            "memory, MiB",
             Scale::Linear,
-            vec![drawn("", GREEN, |one| Some(one.resident_kib as f64 / 1024.0))],
+            vec![
+                drawn("resident", GREEN, |one| Some(one.resident_kib as f64 / 1024.0)),
+                drawn("allocated", BLUE, |one| Some(one.allocated_kib? / 1024.0)),
+            ],
         ),
         panel("open files", Scale::Linear, vec![drawn("", BLUE, |one| Some(one.open_files as f64))]),
         panel(

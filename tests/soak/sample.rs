@@ -9,6 +9,8 @@ pub(crate) struct Sample {
     /// The process that accepts.
     pub(crate) pid: u32,
     pub(crate) resident_kib: u64,
+    /// What the program has allocated and not freed, by its own metric.
+    pub(crate) allocated_kib: Option<f64>,
     pub(crate) open_files: usize,
     /// Processor seconds per second, of this process.
     pub(crate) processor: Option<f64>,

@@ -64,6 +64,7 @@ pub(crate) fn take(soak: &Soak) -> Vec<Sample> {
                 at: soak.seconds(now),
                 pid,
                 resident_kib,
+                allocated_kib: soak.api.metric("tlsgate_memory_allocated_bytes").ok().map(|bytes| bytes / 1024.0),
                 open_files,
                 processor,
                 connections: ended - judged,

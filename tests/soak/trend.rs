@@ -13,8 +13,10 @@ pub(crate) struct Life {
     /// Seconds since the start of the soak.
     pub(crate) from: f64,
     pub(crate) until: f64,
-    /// In KiB per minute.
+    /// Of the resident memory, in KiB per minute.
     pub(crate) memory: Option<Line>,
+    /// Of what is allocated and not freed, in KiB per minute. Resident memory also grows where free memory is in pieces.
+    pub(crate) allocated: Option<Line>,
     /// In descriptors per minute.
     pub(crate) files: Option<Line>,
     /// In connections per minute.
@@ -31,14 +33,16 @@ impl Life {
     }
 
     pub(crate) fn grows(&self) -> Vec<String> {
-        let memory = self.memory.filter(|line| self.is_judged() && !line.is_flat(self.bound_kib()));
-        let files = self.files.filter(|line| self.is_judged() && !line.is_flat(FILES));
-        let pid = self.pid;
-        let text = |what: &str, unit: &str, line: Line| {
-            format!("process {pid}: {what} grow by {:.1} ± {:.1} {unit} per minute", line.slope, line.error)
-        };
-        let memory = memory.map(|line| text("resident pages", "KiB", line));
-        memory.into_iter().chain(files.map(|line| text("open files", "descriptors", line))).collect()
+        let all = [
+            ("resident pages", "KiB", self.memory, self.bound_kib()),
+            ("allocated bytes", "KiB", self.allocated, self.bound_kib()),
+            ("open files", "descriptors", self.files, FILES),
+        ];
+        let growing = all.into_iter().filter_map(|(what, unit, line, bound)| {
+            let Line { slope, error, .. } = line.filter(|line| self.is_judged() && !line.is_flat(bound))?;
+            Some(format!("process {}: {what} grow by {slope:.1} ± {error:.1} {unit} per minute", self.pid))
+        });
+        growing.collect()
     }
 
     /// Whether it was observed for long enough after its warm-up.
@@ -72,9 +76,9 @@ fn life(samples: &[Sample], age: f64) -> Life {
             stretch.push(sample);
         }
     }
-    let fitted = |value: fn(&Sample) -> f64| {
+    let fitted = |value: fn(&Sample) -> Option<f64>| {
         let points = |stretch: &Vec<&Sample>| -> Vec<(f64, f64)> {
-            stretch.iter().map(|sample| (sample.at / 60.0, value(sample))).collect()
+            stretch.iter().filter_map(|sample| Some((sample.at / 60.0, value(sample)?))).collect()
         };
         let stretches: Vec<_> = calm.iter().map(|stretch| batches(&points(stretch), BATCH / 60.0)).collect();
         line(&stretches)
@@ -90,8 +94,9 @@ fn life(samples: &[Sample], age: f64) -> Life {
         pid: samples[0].pid,
         from,
         until,
-        memory: fitted(|sample| sample.resident_kib as f64),
-        files: fitted(|sample| sample.open_files as f64),
+        memory: fitted(|sample| Some(sample.resident_kib as f64)),
+        allocated: fitted(|sample| sample.allocated_kib),
+        files: fitted(|sample| Some(sample.open_files as f64)),
         connections: connections as f64 / (length(samples) / 60.0).max(1.0 / 60.0),
         level_kib: (!same_age.is_empty()).then(|| same_age.iter().sum::<f64>() / same_age.len() as f64),
     }
@@ -101,8 +106,8 @@ fn length(samples: &[Sample]) -> f64 {
     samples[samples.len() - 1].at - samples[0].at
 }
 
-/// Seconds in which caches, tables and the allocator reach their size.
-const WARM_UP: f64 = 120.0;
+/// Seconds in which caches, tables and the allocator reach their size, and a third of a shorter life.
+const WARM_UP: f64 = 600.0;
 /// Seconds after a phase of pressure until its memory is back: the allocator returns pages after ten, and connections end
 /// at their time limits before.
 const COOL_DOWN: f64 = 40.0;

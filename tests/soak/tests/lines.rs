@@ -41,6 +41,7 @@ fn process(pid: u32, from: f64, growth: f64) -> impl Iterator<Item = Sample> {
             at: from + f64::from(second),
             pid,
             resident_kib: resident as u64,
+            allocated_kib: Some(resident / 2.0),
             open_files: 100 + random.usize(..20),
             processor: None,
             connections: 100,
@@ -62,9 +63,12 @@ fn growth_is_noticed_and_warm_up_noise_and_pressure_are_not_growth() {
     assert!(lives.iter().all(Life::is_judged));
     assert_eq!(lives[0].grows(), Vec::<String>::new());
     let grows = lives[1].grows();
-    assert!(grows.len() == 1 && grows[0].contains("process 2: resident pages grow"), "{grows:?}");
+    assert!(grows.len() == 2 && grows[0].contains("process 2: resident pages grow"), "{grows:?}");
+    assert!(grows[1].contains("process 2: allocated bytes grow"), "{grows:?}");
     let slope = lives[1].memory.unwrap().slope;
     assert!((slope - leak).abs() < 30.0, "{slope}");
+    let slope = lives[1].allocated.unwrap().slope;
+    assert!((slope - leak / 2.0).abs() < 30.0, "{slope}");
     assert!(lives[0].level_kib.unwrap() < lives[1].level_kib.unwrap());
 }
 
