@@ -21,7 +21,7 @@ use crate::tls::trust::lists::held::{Held, Used};
 use crate::tls::trust::lists::remarks as of_lists;
 use crate::tls::trust::lists::remarks::{At, Whose};
 use crate::tls::trust::lists::rules::{ExpiredCrl, MissingCrl, Rules};
-use crate::tls::trust::lists::weight::weight;
+use crate::tls::trust::lists::weight::verdict;
 use crate::tls::trust::lists::{List, ListFault};
 use crate::tls::wire::fault;
 
@@ -53,6 +53,7 @@ pub enum Reason {
 pub(super) struct Trusted {
     known: Anchors,
     ways: Vec<Way>,
+    missing: MissingCrl,
     /// Certificates that are trusted themselves.
     direct: Vec<Direct>,
     /// When the first of the lists is out of date, in seconds since 1970; `i64::MAX` where that does not matter.
@@ -128,6 +129,7 @@ impl Trusted {
             .map(|at| Direct { certificate: ca[at].clone(), fault: held.fault(at, roles[at], rules) });
         Ok(Self {
             ways,
+            missing: rules.missing,
             direct: direct.collect(),
             lists_good_until,
             no_list_yet: rules.asked && rules.missing == MissingCrl::Refuse && lists.is_empty(),
@@ -199,27 +201,23 @@ impl Trusted {
                 None => Ok(anchor::may_be_used(leaf, Purpose::Client, now)?),
             };
         }
-        let mut worst: Option<Error> = None;
-        for way in &self.ways {
+        let each = self.ways.iter().map(|way| {
             let with = |more: &[CertificateDer<'static>]| others.iter().chain(more).cloned().collect::<Vec<_>>();
             // Without intermediate CAs, the usual case, the client's certificates need not be copied.
             let verified = match way.between.is_empty() {
                 true => way.chains.verify_client_cert(leaf, others, now),
                 false => way.chains.verify_client_cert(leaf, &with(&way.between), now),
             };
-            let verified = verified.map_err(|error| match error {
+            verified.map_err(|error| match error {
                 // All lists were good when they were loaded: this one is of a CA with the same name and another key.
                 Error::InvalidCertRevocationList(_) => CertificateError::UnknownRevocationStatus.into(),
                 other => other,
-            });
-            match verified {
-                Ok(_) if self.no_list_yet => return Err(CertificateError::UnknownRevocationStatus.into()),
-                Ok(_) => return Ok(()),
-                Err(error) if worst.as_ref().is_none_or(|worst| weight(&error) > weight(worst)) => worst = Some(error),
-                Err(_) => {}
-            }
+            })
+        });
+        match verdict(each, self.missing) {
+            Ok(_) if self.no_list_yet => Err(CertificateError::UnknownRevocationStatus.into()),
+            verified => verified.map(drop),
         }
-        Err(worst.unwrap_or_else(|| CertificateError::UnknownIssuer.into()))
     }
 }
 

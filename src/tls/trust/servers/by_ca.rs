@@ -21,7 +21,7 @@ use crate::tls::trust::lists::remarks;
 use crate::tls::trust::lists::remarks::Whose;
 use crate::tls::trust::lists::rules::{ExpiredCrl, MissingCrl, Rules};
 use crate::tls::trust::lists::seen::Seen;
-use crate::tls::trust::lists::weight::{is_unknown, weight};
+use crate::tls::trust::lists::weight::{is_unknown, verdict};
 use crate::tls::trust::servers::review::Review;
 use crate::tls::trust::servers::revocation::{Revocation, TrustError};
 use crate::tls::wire::fault;
@@ -36,6 +36,7 @@ pub(super) struct ByCa {
     /// Certificates of servers that are judged by their chain, and so by the lists of their CA.
     chained: Vec<CertificateDer<'static>>,
     no_list_yet: bool,
+    missing: MissingCrl,
     learning: Option<Learning>,
 }
 
@@ -82,7 +83,8 @@ impl ByCa {
         if !rules.asked {
             let ways = bare.into_iter().map(|chains| Way { chains, between: Vec::new() }).collect();
             let (refused, chained) = (Vec::new(), Vec::new());
-            let by_ca = Self { anchors, ways, refused, chained, no_list_yet: false, learning: None };
+            let (no_list_yet, missing) = (false, rules.missing);
+            let by_ca = Self { anchors, ways, refused, chained, no_list_yet, missing, learning: None };
             return Ok((by_ca, Review::default()));
         }
         let held = Held::new(&certificates, given).map_err(TrustError::Lists)?;
@@ -101,6 +103,7 @@ impl ByCa {
             refused: refused.collect(),
             chained: of(&|at| roles[*at] == Role::Client && held.authorities.has_issuer(*at)),
             no_list_yet: rules.missing == MissingCrl::Refuse && held.lists.is_empty(),
+            missing: rules.missing,
             learning: learning.map(|(bare, seen)| Learning { bare, seen }),
             anchors,
         };
@@ -130,16 +133,10 @@ impl ByCa {
     }
 
     fn by_chain(&self, shown: Shown<'_>) -> Result<ServerCertVerified, Error> {
-        let mut worst: Option<Error> = None;
-        for way in &self.ways {
-            match way.verify(shown) {
-                Ok(_) if self.no_list_yet => return Err(CertificateError::UnknownRevocationStatus.into()),
-                Ok(verified) => return Ok(verified),
-                Err(error) if worst.as_ref().is_none_or(|worst| weight(&error) > weight(worst)) => worst = Some(error),
-                Err(_) => {}
-            }
+        match verdict(self.ways.iter().map(|way| way.verify(shown)), self.missing) {
+            Ok(_) if self.no_list_yet => Err(CertificateError::UnknownRevocationStatus.into()),
+            verified => verified,
         }
-        Err(worst.unwrap_or_else(|| CertificateError::UnknownIssuer.into()))
     }
 
     /// Takes note of where the list is that could revoke this certificate. Only that of a server whose chain is good counts.

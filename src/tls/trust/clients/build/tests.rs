@@ -103,6 +103,28 @@ fn no_client_gets_past_a_list_by_way_of_a_ca_of_the_same_name() {
     }
 }
 
+/// Where lists may be missing, one of the CAs has none, so that a way by it knows nothing of what the other one has revoked.
+#[test]
+fn where_lists_may_be_missing_one_that_revokes_counts_all_the_same() {
+    let (root, old, new) = (Owner::new("root"), Owner::new("ca"), Owner::new("ca"));
+    let (top, before, after) = (root.root("root", 1), old.below("ca", 2, &root), new.below("ca", 3, &root));
+    let ca = vec![top, before.clone(), after.clone()];
+    let rules = Rules { asked: true, missing: MissingCrl::Ignore, ..Rules::default() };
+    let settings = Settings { demand: Demand::Require, lists: rules, names: Vec::new(), pins: Vec::new() };
+    let given = [root.list(&[]), old.list(&[CLIENT])].map(Given::file).into();
+    let trusted = Trusted::new(&settings, ca, given).unwrap();
+    assert!(trusted.ways.len() > 1);
+    let now = UnixTime::since_unix_epoch(std::time::Duration::from_secs(1_800_000_000));
+    for others in [vec![], vec![before.clone()], vec![after.clone()], vec![after.clone(), before]] {
+        let judged = |leaf: &CertificateDer<'_>| {
+            trusted.verify(leaf, &others, now).map_err(|error| Rejection::of(&error).unwrap())
+        };
+        assert_eq!(judged(&old.client()), Err(Rejection::Revoked));
+        // The other one's clients have the same serial number.
+        assert_eq!(judged(&new.client()), Ok(()));
+    }
+}
+
 #[test]
 fn nobody_gets_in_below_a_ca_that_is_revoked() {
     let (top, other) = (Owner::new("top"), Owner::new("other"));
