@@ -69,6 +69,29 @@ impl Pauses {
     }
 }
 
+/// The one connection that tries a server after a pause.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Trial(u64);
+
+/// Whether connections to a server should be closed, and those of which time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Descent {
+    /// It is out of service: all.
+    is_out: bool,
+    /// It is down by its health checks: those from before it went down. Where all servers are down, clients may be led to one
+    /// all the same.
+    is_down: bool,
+    /// How often it has gone down.
+    times: u64,
+}
+
+impl Descent {
+    /// Whether a connection should be closed that began when it was like this before.
+    pub(super) fn ends(self, before: Self) -> bool {
+        self.is_out || self.is_down && self.times > before.times
+    }
+}
+
 /// The condition of one server.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Condition {
@@ -78,7 +101,11 @@ pub(super) struct Condition {
     failures: u32,
     paused_until: Option<Instant>,
     /// After a pause, one connection tries the server. Until its result is known, other connections pass the server over.
-    trying: bool,
+    trying: Option<Trial>,
+    /// How many have tried it.
+    trials: u64,
+    /// How often it has gone down by its health checks.
+    descents: u64,
     /// When it came back or was added to a running backend: the beginning of its slow start.
     since: Option<Instant>,
 }
@@ -97,37 +124,43 @@ impl Condition {
         if self.health == Health::Down {
             return Some(Fitness::Down);
         }
-        let paused = self.trying || self.paused_until.is_some_and(|until| now < until);
+        let paused = self.trying.is_some() || self.paused_until.is_some_and(|until| now < until);
         Some(if paused { Fitness::Paused } else { Fitness::Fit })
     }
 
     /// Whether connections to it should be closed.
-    pub(super) fn is_down(&self) -> bool {
-        self.health == Health::Down || self.state == State::Maint
+    pub(super) fn descent(&self) -> Descent {
+        let (is_out, is_down) = (self.state == State::Maint, self.health == Health::Down);
+        Descent { is_out, is_down, times: self.descents }
     }
 
-    /// A connection is about to be made. True where it is the one that tries the server after a pause.
-    pub(super) fn connecting(&mut self) -> bool {
-        let tries = self.failures > 0 && !self.trying;
-        self.trying |= tries;
-        tries
+    /// A connection is about to be made. `Some` where it is the one that tries the server after a pause.
+    pub(super) fn connecting(&mut self) -> Option<Trial> {
+        if self.failures == 0 || self.trying.is_some() {
+            return None;
+        }
+        self.trials += 1;
+        self.trying = Some(Trial(self.trials));
+        self.trying
     }
 
-    /// The connection that tried the server ended without a result.
-    pub(super) fn broke_off(&mut self) {
-        self.trying = false;
+    /// That connection has ended, or whoever made it gave it up.
+    pub(super) fn tried(&mut self, trial: Trial) {
+        // Another one may try by now, since what was known of failures can be forgotten meanwhile.
+        if self.trying == Some(trial) {
+            self.trying = None;
+        }
     }
 
     pub(super) fn connected(&mut self, now: Instant) {
         if self.failures > 0 {
             self.since = Some(now);
-            (self.failures, self.paused_until, self.trying) = (0, None, false);
+            self.forget_failures();
         }
     }
 
     /// Connecting failed. Returns how long the server is passed over from now on; `None` where it already is.
     pub(super) fn failed(&mut self, pauses: Pauses, now: Instant) -> Option<Duration> {
-        self.trying = false;
         // Connections that began before the first one failed do not count as further failures: otherwise many at once would
         // immediately lead to the longest pause.
         if self.paused_until.is_some_and(|until| now < until) {
@@ -158,6 +191,9 @@ impl Condition {
             self.since = Some(now);
             self.forget_failures();
         }
+        if self.health != Health::Down && health == Health::Down {
+            self.descents += 1;
+        }
         self.health = health;
     }
 
@@ -170,7 +206,7 @@ impl Condition {
     }
 
     fn forget_failures(&mut self) {
-        (self.failures, self.paused_until) = (0, None);
+        (self.failures, self.paused_until, self.trying) = (0, None, None);
     }
 }
 
@@ -191,7 +227,8 @@ mod tests {
         for seconds in [1, 2, 4, 5, 5] {
             assert_eq!(condition.fitness(now), Some(Fitness::Fit));
             let tries = condition.connecting();
-            assert_eq!(tries, seconds > 1);
+            assert_eq!(tries.is_some(), seconds > 1);
+            tries.into_iter().for_each(|trial| condition.tried(trial));
             assert_eq!(condition.failed(PAUSES, now), Some(Duration::from_secs(seconds)));
             assert_eq!(condition.fitness(now), Some(Fitness::Paused));
             // Other connections that were being made at the same time.
@@ -207,15 +244,64 @@ mod tests {
     #[test]
     fn after_a_pause_one_connection_tries_and_the_others_wait_for_it() {
         let (mut condition, now) = (Condition::default(), Instant::now());
-        assert!(!condition.connecting());
+        assert_eq!(condition.connecting(), None);
         condition.failed(PAUSES, now);
         let later = now + PAUSES.first;
         assert_eq!(condition.fitness(later), Some(Fitness::Fit));
-        assert!(condition.connecting());
+        let trial = condition.connecting().unwrap();
         assert_eq!(condition.fitness(later), Some(Fitness::Paused));
-        assert!(!condition.connecting());
-        condition.broke_off();
+        assert_eq!(condition.connecting(), None);
+        condition.tried(trial);
         assert_eq!(condition.fitness(later), Some(Fitness::Fit));
+    }
+
+    #[test]
+    fn a_server_that_comes_back_while_one_tries_it_is_fit_for_all() {
+        let (mut condition, now) = (Condition::default(), Instant::now());
+        let later = now + PAUSES.first;
+        let back: [fn(&mut Condition, Instant); 2] = [
+            |condition, now| {
+                condition.set_health(Health::Down, now);
+                condition.set_health(Health::Up, now);
+            },
+            |condition, now| {
+                condition.set_state(State::Maint, now);
+                condition.set_state(State::Ready, now);
+            },
+        ];
+        for comes_back in back {
+            condition.failed(PAUSES, now);
+            let trial = condition.connecting().unwrap();
+            comes_back(&mut condition, later);
+            assert_eq!(condition.fitness(later), Some(Fitness::Fit));
+            // The one that tried it fails only now. Another one tries meanwhile, and goes on.
+            condition.failed(PAUSES, now);
+            let other = condition.connecting().unwrap();
+            condition.tried(trial);
+            assert_eq!(condition.fitness(later), Some(Fitness::Paused));
+            condition.connected(later);
+            condition.tried(other);
+            assert_eq!(condition.fitness(later), Some(Fitness::Fit));
+        }
+    }
+
+    #[test]
+    fn connections_end_where_their_server_goes_down_after_their_beginning_or_is_taken_out() {
+        let (mut condition, now) = (Condition::default(), Instant::now());
+        let before = condition.descent();
+        assert!(!condition.descent().ends(before));
+        condition.set_health(Health::Down, now);
+        assert!(condition.descent().ends(before));
+        let while_down = condition.descent();
+        assert!(!condition.descent().ends(while_down));
+        condition.set_health(Health::Down, now);
+        assert!(!condition.descent().ends(while_down), "it was down before");
+        condition.set_health(Health::Up, now);
+        assert!([before, while_down].iter().all(|then| !condition.descent().ends(*then)));
+        condition.set_health(Health::Down, now);
+        assert!(condition.descent().ends(while_down));
+        condition.set_state(State::Maint, now);
+        assert!(condition.descent().ends(condition.descent()));
     }
 
     #[test]
@@ -235,9 +321,9 @@ mod tests {
     fn the_operator_has_the_last_word() {
         let (mut condition, now) = (Condition::default(), Instant::now());
         condition.set_health(Health::Up, now);
-        for (state, down) in [(State::Drain, false), (State::Maint, true)] {
+        for (state, out) in [(State::Drain, false), (State::Maint, true)] {
             condition.set_state(state, now);
-            assert_eq!((condition.fitness(now), condition.is_down()), (None, down));
+            assert_eq!((condition.fitness(now), condition.descent().is_out), (None, out));
         }
         condition.set_state(State::Ready, now);
         assert_eq!(condition.fitness(now), Some(Fitness::Fit));

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use crate::backend::condition::{Condition, Fitness, Health, Pauses, State};
+use crate::backend::condition::{Condition, Descent, Fitness, Health, Pauses, State, Trial};
 use crate::backend::health::check::Check;
 use crate::backend::health::error::CheckError;
 use crate::backend::health::run::Passed;
@@ -21,15 +21,17 @@ pub struct Server {
     condition: Mutex<Condition>,
     verdict: Mutex<Verdict>,
     /// Whether connections to it should be closed. [`Lease::down`] waits for it.
-    down: watch::Sender<bool>,
+    down: watch::Sender<Descent>,
 }
 
 /// Counts one connection to a server until it is dropped.
 #[derive(Debug)]
 pub struct Lease {
     server: Arc<Server>,
-    /// Whether this is the connection that tries the server after a pause, and has no result yet.
-    tries: bool,
+    /// Where this is the connection that tries the server after a pause, and has no result yet.
+    trial: Option<Trial>,
+    /// What the server was like when the connection began.
+    before: Descent,
 }
 
 impl Server {
@@ -42,7 +44,7 @@ impl Server {
     pub(super) fn since(address: Address, since: Option<Instant>) -> Self {
         let condition = Mutex::new(Condition::new(since));
         let verdict = Mutex::default();
-        Self { address, active: AtomicUsize::new(0), condition, verdict, down: watch::Sender::new(false) }
+        Self { address, active: AtomicUsize::new(0), condition, verdict, down: watch::Sender::default() }
     }
 
     /// Connections that are being made or relayed now.
@@ -132,13 +134,16 @@ impl Server {
         let more = |active| (active < most).then_some(active + 1);
         // Relaxed, since no other memory depends on the count.
         self.active.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
-        Some(Lease { server: Arc::clone(self), tries: self.condition().connecting() })
+        let mut condition = self.condition();
+        let (trial, before) = (condition.connecting(), condition.descent());
+        drop(condition);
+        Some(Lease { server: Arc::clone(self), trial, before })
     }
 
     fn publish(&self, condition: &Condition) {
-        let down = condition.is_down();
+        let descent = condition.descent();
         // Wakes the waiting connections only where something has changed.
-        self.down.send_if_modified(|published| std::mem::replace(published, down) != down);
+        self.down.send_if_modified(|published| std::mem::replace(published, descent) != descent);
     }
 
     fn condition(&self) -> MutexGuard<'_, Condition> {
@@ -154,30 +159,36 @@ impl Lease {
 
     /// The connection was made.
     pub(super) fn connected(&mut self) {
-        self.server.condition().connected(Instant::now());
-        self.tries = false;
+        self.tried().connected(Instant::now());
     }
 
     /// The connection could not be made, and that is the server's fault. Returns how long the server is passed over; `None`
     /// where it already is.
     pub(super) fn failed(&mut self, pauses: Pauses) -> Option<Duration> {
-        self.tries = false;
-        self.server.condition().failed(pauses, Instant::now())
+        self.tried().failed(pauses, Instant::now())
     }
 
-    /// Waits until connections to this server should be closed.
+    /// The server's condition, in which this connection no longer tries it.
+    fn tried(&mut self) -> MutexGuard<'_, Condition> {
+        let mut condition = self.server.condition();
+        self.trial.take().into_iter().for_each(|trial| condition.tried(trial));
+        condition
+    }
+
+    /// Waits until the server is taken out of service, or goes down. Where it was down when the connection began, it has to
+    /// come back before it can.
     pub async fn down(&self) {
         let mut down = self.server.down.subscribe();
         // It cannot fail: the lease keeps the server, which owns the sender.
-        let _ = down.wait_for(|down| *down).await;
+        let _ = down.wait_for(|now| now.ends(self.before)).await;
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
         self.server.active.fetch_sub(1, Ordering::Relaxed);
-        if self.tries {
-            self.server.condition().broke_off();
+        if self.trial.is_some() {
+            drop(self.tried());
         }
     }
 }

@@ -30,6 +30,24 @@ fn with_every_server_down_clients_are_refused_or_led_to_any() {
 }
 
 #[test]
+fn a_client_that_is_led_to_a_server_that_is_down_stays_until_it_is_taken_out() {
+    let (pki, server) = (Pki::new(), Backend::echo());
+    let health = format!("type = \"tls\", ca = \"{}\"", pki.ca().display());
+    let stage = stage(&[server.address], &health, "when_all_down = \"any\"\non_down = \"close\"");
+    becomes(&stage, 0, "down");
+    let mut client = stage.client(Tls::V13);
+    for _ in 0..3 {
+        client.send(b"hello").unwrap();
+        assert_eq!(client.read_exact(5), b"hello");
+    }
+    let path = format!("/api/v1/backends/servers/{}/state", server.address);
+    let answer = stage.door().ask("PUT", &path, &[("Content-Type", "application/json")], r#"{"state": "maint"}"#);
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert_eq!(client.read_to_end(), (Vec::new(), Ending::Fin));
+    assert_eq!(stage.outcome(client.port()), "backend_down");
+}
+
+#[test]
 fn connections_of_a_server_that_goes_down_are_kept_or_cut_as_configured() {
     for (on_down, cut) in [("keep", false), ("close", true)] {
         let server = ByHand::new();
