@@ -6,6 +6,7 @@ pub mod buffer;
 pub mod close;
 pub mod endpoint;
 mod idle;
+pub mod late;
 pub mod listen;
 pub mod pipe;
 pub mod proxy_protocol;

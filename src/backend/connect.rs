@@ -15,6 +15,7 @@ use crate::backend::server::Lease;
 use crate::gate::{Gate, Pace};
 use crate::net::address::Address;
 use crate::net::close::Unfinished;
+use crate::net::late;
 use crate::net::source::Source;
 use crate::net::stream::Stream;
 use crate::starttls;
@@ -122,6 +123,10 @@ pub async fn connect(pool: &Pool, client: Client<'_>, failures: &mut Vec<Failure
                 return Ok(Connected { stream, address, lease, session });
             }
             Ok(Err(trouble)) => trouble,
+            Err(_) if late::was_stopped(deadline.elapsed()) => {
+                let why = "this process did not run while the server could answer";
+                Trouble::new((FailureKind::Local, why.into()), exposure)
+            }
             Err(_) => Trouble::new((FailureKind::Timeout, unanswered(settings)), exposure),
         };
         tracing::debug!(backend = %settings.name, server = %address, %reason, "cannot connect");
@@ -192,7 +197,7 @@ async fn introduce(
     deadline: time::Instant,
 ) -> Result<Option<Finished>, Trouble> {
     let open = async {
-        stream.established().await?;
+        stream.established(address).await?;
         stream.prepare()?;
         // The PROXY header comes before TLS, so that a proxy in between can read it.
         stream.write_all(client.preface).await

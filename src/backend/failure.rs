@@ -14,7 +14,8 @@ pub enum FailureKind {
     Refused,
     Timeout,
     Unreachable,
-    /// This machine has no port, descriptor or memory left. It is not the server's fault.
+    /// This machine has no port, descriptor or memory left, it was stopped, or has no key for its own certificate. It is not the
+    /// server's fault.
     Local,
     /// No connection can come from the address that it should come from. Nor is that.
     Source,
@@ -113,7 +114,8 @@ pub(super) fn tls_reason(error: &ConnectError) -> (FailureKind, String) {
         ConnectError::Alert(_) => FailureKind::TlsAlert,
         ConnectError::Closed => FailureKind::TlsClosed,
         ConnectError::Alpn => FailureKind::TlsAlpn,
-        ConnectError::Failed(_) | ConnectError::Token(_) => FailureKind::TlsFailed,
+        ConnectError::Token(_) => FailureKind::Local,
+        ConnectError::Failed(_) => FailureKind::TlsFailed,
     };
     (kind, error.to_string())
 }

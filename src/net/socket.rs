@@ -88,6 +88,18 @@ pub(super) fn is_readable(socket: &impl AsFd) -> bool {
     !matches!(poll(&mut fds, Some(&at_once)), Ok(0))
 }
 
+/// An error where a socket that was to be connected to `peer` is connected to itself. The kernel does that where nobody listens
+/// at an address of this machine, and the port that it has chosen for this end is the very one: the open is simultaneous (RFC 9293
+/// section 3.5). Whatever is sent comes back, and nobody else can listen there meanwhile.
+pub fn not_itself(socket: SockRef<'_>, peer: SocketAddr) -> io::Result<()> {
+    if socket.local_addr()?.as_socket() != Some(peer) {
+        return Ok(());
+    }
+    // Ends it at once: after a FIN to itself, the port would stay in use for a minute.
+    let _ = rustix::net::connect_unspec(&*socket);
+    Err(io::ErrorKind::ConnectionRefused.into())
+}
+
 /// Connects a non-blocking Unix socket. While the queue of its listener is full, the kernel does not wait for room as it does
 /// over TCP: it returns EAGAIN (connect(2)), and reports no room later. So this tries again until there is some; the caller sets
 /// the deadline.

@@ -110,7 +110,7 @@ impl Stream {
     /// The same from a given address.
     pub async fn connect_from(source: Option<Source>, address: &Address) -> io::Result<Self> {
         let stream = Self::begin(source, address).await?;
-        stream.established().await?;
+        stream.established(address).await?;
         Ok(stream)
     }
 
@@ -136,11 +136,16 @@ impl Stream {
         }
     }
 
-    /// Waits until an attempt to connect has ended.
-    pub async fn established(&self) -> io::Result<()> {
+    /// Waits until an attempt to connect to that address has ended.
+    pub async fn established(&self, peer: &Address) -> io::Result<()> {
         // The socket becomes writable when the attempt has ended; SO_ERROR contains its result (connect(2)).
         std::future::poll_fn(|cx| self.poll_write_ready(cx)).await?;
-        SockRef::from(self).take_error()?.map_or(Ok(()), Err)
+        let socket = SockRef::from(self);
+        socket.take_error()?.map_or(Ok(()), Err)?;
+        match peer {
+            Address::Tcp(peer) => socket::not_itself(socket, *peer),
+            Address::Unix(_) => Ok(()),
+        }
     }
 
     /// Sets the options that every connection gets; see [`socket::prepare`].

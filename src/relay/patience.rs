@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::net::late;
 use crate::net::stream::Stream;
 use crate::relay::leaving::Leaving;
 use crate::relay::{By, End};
@@ -139,8 +140,8 @@ impl Clock {
         if let Some(end) = self.patience.leaving.ring(now) {
             return Some(end);
         }
-        // The process or its machine was stopped, and nothing could move: that time does not count.
-        if planned.elapsed() >= LATE {
+        // Nothing could move.
+        if late::was_stopped(planned.elapsed()) {
             self.moved = [Instant::now(); 2];
             self.looked = false;
             return None;
@@ -187,9 +188,6 @@ const STALL: Duration = Duration::from_secs(60);
 /// How long nothing has moved, after something that went to the client, until a relay that is asked to end takes that for the
 /// end of an exchange.
 const QUIET: Duration = Duration::from_secs(1);
-
-/// How much later than planned no timer fires while the process runs.
-const LATE: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 
 use crate::allocator;
-use crate::net::{buffer, pipe};
+use crate::net::{buffer, late, pipe};
 use crate::pressure::Pressure;
 use crate::pressure::bound::{Bound, Setting};
 use crate::pressure::level::Level;
@@ -124,8 +124,8 @@ impl Watch {
 
     fn look(&mut self) {
         let now = Instant::now();
-        // The process or its machine was stopped, and no peer could be served: that time does not count.
-        if now.saturating_duration_since(self.due) >= LATE {
+        // No peer could be served.
+        if late::was_stopped(now.saturating_duration_since(self.due)) {
             self.running = now;
         }
         if now.saturating_duration_since(self.freed) >= UNUSED {
@@ -221,9 +221,6 @@ const SELDOM: Duration = Duration::from_millis(200);
 
 /// What a worker has kept for so long without using it is freed: a peak does not cost memory and descriptors for ever.
 const UNUSED: Duration = Duration::from_secs(10);
-
-/// How much later than planned no look is while the process runs.
-const LATE: Duration = Duration::from_secs(1);
 
 /// Free pages are given back if they are at least this part of the bound.
 const IDLE: usize = 32;

@@ -11,7 +11,8 @@ use crate::ldap::client::AnswerError;
 pub enum CheckError {
     #[error("{0}")]
     Connect(String),
-    /// This machine has no port, descriptor or memory left. The check has no result.
+    /// This machine has no port, descriptor or memory left, it was stopped, or has no key for its own certificate. The check has no
+    /// result.
     #[error("{0}")]
     Local(String),
     #[error("no answer within {}", humantime::format_duration(*.0))]

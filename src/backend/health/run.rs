@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use crate::backend::failure::{self, FailureKind};
 use crate::backend::health::check::{Check, Tls};
@@ -13,6 +13,7 @@ use crate::backend::health::kind::Kind;
 use crate::backend::health::{http, ldap, tcp};
 use crate::gate::{Gate, Pace};
 use crate::net::address::Address;
+use crate::net::late;
 use crate::net::source::Source;
 use crate::net::stream::Stream;
 use crate::starttls::asking::{Asking, ask};
@@ -34,7 +35,14 @@ pub struct Passed {
 impl Check {
     /// Checks a server once, within the check's timeout.
     pub async fn run(&self, server: &Address) -> Result<Passed, CheckError> {
-        timeout(self.timeout, self.ask(server)).await.unwrap_or(Err(CheckError::Timeout(self.timeout)))
+        let deadline = Instant::now() + self.timeout;
+        match timeout_at(deadline, self.ask(server)).await {
+            Ok(result) => result,
+            Err(_) if late::was_stopped(deadline.elapsed()) => {
+                Err(CheckError::Local("this process did not run while the server could answer".into()))
+            }
+            Err(_) => Err(CheckError::Timeout(self.timeout)),
+        }
     }
 
     async fn ask(&self, server: &Address) -> Result<Passed, CheckError> {
@@ -92,10 +100,11 @@ async fn handshake(stream: &mut Stream, tls: &Tls, address: &Address) -> Result<
     // Checks run where no connection is served, so they hold up nobody.
     let gate = Gate::default();
     tls.connector.connect(stream, address.ip(), None, Pace::alone(&gate)).await.map_err(|error| {
-        CheckError::Tls(match error {
+        match error {
             // Without the prefix of `ConnectError`, since `CheckError` has its own, "TLS:".
-            ConnectError::Failed(error) => fault::reason(&error),
-            other => other.to_string(),
-        })
+            ConnectError::Failed(error) => CheckError::Tls(fault::reason(&error)),
+            ConnectError::Token(_) => CheckError::Local(error.to_string()),
+            other => CheckError::Tls(other.to_string()),
+        }
     })
 }

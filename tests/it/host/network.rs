@@ -102,17 +102,8 @@ fn with_no_source_ports_left_no_server_is_to_blame() {
         let lines = Lines { top: "[admin]\nlisten=\"unix:admin.sock\"\n", ..Lines::default() };
         let stage = Stage::new(&[backend.address], lines);
         // For connections of tlsgate; those of the clients have ports that they name.
-        std::fs::write("/proc/sys/net/ipv4/ip_local_port_range", "50000 50001").unwrap();
-        let client = |port: u16| {
-            let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-            socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)).into()).unwrap();
-            socket.connect_timeout(&stage.address().into(), PATIENCE).unwrap();
-            let tcp = socket.into();
-            patient(&tcp);
-            let mut client = Client::on(tcp, stage.config(Tls::V13), NAME);
-            client.handshake().unwrap();
-            client
-        };
+        std::fs::write(PORTS, "50000 50001").unwrap();
+        let client = |port: u16| from(port, &stage);
         let held: Vec<_> = [40_001, 40_002].map(|port| (client(port), backend.accept())).into();
         let mut late = client(40_003);
         assert_ne!(late.read_to_end().1, Ending::CloseNotify);
@@ -134,4 +125,48 @@ fn with_no_source_ports_left_no_server_is_to_blame() {
             (server.read(&mut served).ok()? == 1).then_some(())
         });
     });
+}
+
+#[test]
+fn where_nobody_listens_nobody_is_connected_to_itself() {
+    alone(|| {
+        let server = SocketAddr::from((Ipv4Addr::LOCALHOST, 50_000));
+        let top = "[admin]\nlisten=\"unix:admin.sock\"\n";
+        for health in ["", "health = { type = \"tcp\", interval = \"50ms\", rise = 1 }\n"] {
+            std::fs::write(PORTS, "40100 40199").unwrap();
+            let stage = Stage::new(&[server], Lines { top, backend: health, ..Lines::default() });
+            // The one port from which a connection can come is that of the server.
+            std::fs::write(PORTS, "50000 50000").unwrap();
+            if health.is_empty() {
+                let mut client = from(40_001, &stage);
+                assert_eq!(client.read_to_end(), (Vec::new(), Ending::Fin));
+                let record = stage.proxy.record(|record| record["client.port"] == 40_001);
+                assert_eq!(record["outcome"], "backend_unreachable", "{record}");
+                assert!(std::net::TcpListener::bind(server).is_ok(), "its port is free");
+                continue;
+            }
+            let shown = || stage.door().get("/api/v1/backends").json()["backends"][0]["servers"][0].clone();
+            let mut times = std::collections::BTreeSet::new();
+            eventually("some checks", || {
+                let shown = shown();
+                assert_ne!(shown["health"], "up", "{shown}");
+                times.insert(shown["last_check"]["time"].as_str()?.to_owned());
+                (times.len() > 5).then_some(())
+            });
+        }
+    });
+}
+
+const PORTS: &str = "/proc/sys/net/ipv4/ip_local_port_range";
+
+/// A client that names its own port.
+fn from(port: u16, stage: &Stage) -> Client {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)).into()).unwrap();
+    socket.connect_timeout(&stage.address().into(), PATIENCE).unwrap();
+    let tcp = socket.into();
+    patient(&tcp);
+    let mut client = Client::on(tcp, stage.config(Tls::V13), NAME);
+    client.handshake().unwrap();
+    client
 }

@@ -48,3 +48,20 @@ fn connections_are_not_cut_for_a_time_in_which_the_process_was_stopped() {
     let port = newcomer.0.port();
     assert_eq!(stage.outcome(port), "idle_timeout");
 }
+
+#[test]
+fn no_server_goes_down_for_a_time_in_which_the_process_was_stopped() {
+    let server = ByHand::new();
+    let health = "health = { type = \"tls\", verify = false, fall = 1, timeout = \"3s\", interval = \"50ms\" }";
+    let stage = Stage::of(&format!("\"{}\"", server.address), health);
+    // The check has said what it wants, and waits.
+    let mut checked = server.accept();
+    std::io::Read::read_exact(&mut checked, &mut [0]).unwrap();
+    stage.proxy.signal("STOP");
+    thread::sleep(IDLE * 2);
+    stage.proxy.signal("CONT");
+    // The next one: so the first one has ended.
+    let _next = server.accept();
+    let shown = stage.door().get("/api/v1/backends").json()["backends"][0]["servers"][0].clone();
+    assert_eq!(shown["health"], "unknown", "{shown}");
+}
