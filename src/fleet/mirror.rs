@@ -2,7 +2,8 @@
 //! answers to challenges.
 //!
 //! Only the leader writes anything new: each such transaction requires that the key of the lead has not changed. It orders only
-//! once it has read everything since it leads. Whatever was lost is read again, as by a node.
+//! once it has read everything since it leads. Whatever was lost is read again, as by a node. While the secret is changed, it also
+//! puts again what the old one has sealed.
 //!
 //! Must not know: etcd, files, what accounts, orders and answers are.
 
@@ -17,10 +18,12 @@ use super::record::{Record, Root};
 use super::seal::Seal;
 use super::store::{Change, Entry, Lease, Revision, Transaction, Written};
 use item::{Content, Item};
+use old::{Again, Old};
 use paths::{Batch, Known, Paths};
 use posts::{Posts, Said};
 
 pub mod item;
+mod old;
 pub mod paths;
 mod posts;
 
@@ -38,6 +41,7 @@ pub struct Mirror {
     /// Whether everything was read since this node leads, or does not.
     has_read: bool,
     paths: Paths,
+    old: Old,
     posts: Posts,
     doing: Option<Doing>,
 }
@@ -46,6 +50,7 @@ pub struct Mirror {
 enum Doing {
     Reading,
     Pushing(Batch),
+    SealingAgain(Again),
     Saying(Said),
     PuttingUp(String),
     TakingDown(String),
@@ -64,6 +69,7 @@ impl Mirror {
             is_reading: true,
             has_read: false,
             paths,
+            old: Old::default(),
             posts,
             doing: None,
         }
@@ -76,6 +82,7 @@ impl Mirror {
         }
         if self.fence.is_some() {
             self.paths.withdraw();
+            self.old.clear();
             self.posts.withdraw();
         }
         self.fence = fence;
@@ -170,7 +177,8 @@ impl Mirror {
         if self.is_stale {
             return Some((Action::Read, Doing::Reading));
         }
-        self.say(lease).or_else(|| self.delete()).or_else(|| self.put(lease)).or_else(|| self.push(batch?))
+        let asked = self.say(lease).or_else(|| self.delete()).or_else(|| self.put(lease));
+        asked.or_else(|| self.push(batch?)).or_else(|| self.seal_again())
     }
 
     fn say(&self, lease: Lease) -> Option<(Action, Doing)> {
@@ -209,14 +217,42 @@ impl Mirror {
         Some((write(when, then), Doing::Pushing(batch)))
     }
 
+    /// The same items, with the same stamps, as long as nobody has changed them.
+    fn seal_again(&self) -> Option<(Action, Doing)> {
+        let fence = self.fence.clone()?;
+        let again = if self.sees() { self.old.next() } else { None }?;
+        let (mut when, mut then) = (vec![fence], Vec::new());
+        for (path, revision, item) in &again {
+            let key = key::order(path);
+            when.push((key.clone(), *revision));
+            then.push(Change::Put { value: self.seal.close(&key, item).ok()?, key, lease: None });
+        }
+        Some((write(when, then), Doing::SealingAgain(again)))
+    }
+
+    /// What the store has of certificates of authorities.
+    fn see_order(&mut self, path: &str, entry: &Entry) {
+        let Entry { key, value, revision, .. } = entry;
+        if self.paths.is_past(path, *revision) {
+            return;
+        }
+        let item = value.as_ref().map(|value| {
+            let item = self.seal.open::<Item>(key, value).map_err(drop)?;
+            Some(item).filter(|item| item::is_proper(path) && item.content.is_proper()).ok_or(())
+        });
+        let is_old = || value.as_ref().is_some_and(|value| !self.seal.is_of_first(key, value));
+        let old = match &item {
+            Some(Ok(item)) if self.fence.is_some() && is_old() => Some((*revision, item.clone())),
+            _ => None,
+        };
+        self.old.see(path, old);
+        self.paths.see(path, *revision, item);
+    }
+
     fn see(&mut self, entry: &Entry) {
         let Entry { key, value, revision, .. } = entry;
         if let Some(path) = key.strip_prefix(key::ORDERS) {
-            let item = value.as_ref().map(|value| {
-                let item = self.seal.open::<Item>(key, value).map_err(drop)?;
-                Some(item).filter(|item| item::is_proper(path) && item.content.is_proper()).ok_or(())
-            });
-            self.paths.see(path, *revision, item);
+            self.see_order(path, entry);
         } else if let Some(node) = key.strip_prefix(key::CHALLENGES_SEEN) {
             self.posts.heard(node, value.as_ref().and_then(|value| self.seal.open(key, value).ok()));
         } else if let Some(id) = key.strip_prefix(key::CHALLENGES) {
@@ -262,6 +298,7 @@ impl Machine for Mirror {
         }
         self.lease = Some(lease);
         self.paths.reread();
+        self.old.clear();
         self.posts.reread();
         entries.iter().for_each(|entry| self.see(entry));
     }
@@ -281,7 +318,16 @@ impl Machine for Mirror {
             return;
         };
         match doing {
-            Doing::Pushing(batch) => self.paths.put(&batch, revision),
+            Doing::Pushing(batch) => {
+                self.paths.put(&batch, revision);
+                batch.items.iter().for_each(|(path, _)| self.old.put(path, revision));
+            }
+            Doing::SealingAgain(again) => {
+                for (path, ..) in again {
+                    self.old.put(&path, revision);
+                    self.paths.put_again(&path, revision);
+                }
+            }
             Doing::Saying(said) => self.posts.said(said),
             Doing::PuttingUp(id) => self.posts.put(&id, revision),
             Doing::TakingDown(id) => self.posts.deleted(&id),

@@ -55,6 +55,11 @@ impl Seal {
         serde_json::from_slice(&plain).map_err(|error| SealError::Unknown(error.to_string()))
     }
 
+    /// Whether there is another secret than the one that seals now: it is being changed.
+    pub fn is_changing(&self) -> bool {
+        self.ciphers.len() > 1
+    }
+
     /// Whether the secret that seals now has sealed this, and not the other one.
     pub fn is_of_first(&self, key: &str, sealed: &[u8]) -> bool {
         self.ciphers.first().is_some_and(|cipher| cipher.open(sealed, key.as_bytes()).is_some())
@@ -95,6 +100,7 @@ mod tests {
         );
         assert_eq!(new.open("k", &of_both), Ok(2));
         assert_eq!((both.is_of_first("k", &of_both), both.is_of_first("k", &of_old)), (true, false));
+        assert_eq!([&old, &both, &new].map(Seal::is_changing), [false, true, false]);
         assert_eq!(Seal::new(&[]).unwrap_err(), SealError::NoSecret);
     }
 }

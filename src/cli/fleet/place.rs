@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use tokio::time::sleep;
 
 use crate::cli::answer::print::complain;
@@ -114,6 +114,19 @@ impl Store {
     pub(super) async fn revision(&self, key: &str) -> Result<Revision, String> {
         let (_, entries) = self.read(&[key]).await?;
         Ok(entries.iter().find(|entry| entry.key == key && entry.value.is_some()).map_or(0, |entry| entry.revision))
+    }
+
+    /// The keys below these that only the second secret opens: nobody reads them any more once that is dropped.
+    pub(super) async fn of_second_secret(&self, what: &[&str]) -> Result<Vec<String>, String> {
+        if !self.seal.is_changing() {
+            return Ok(Vec::new());
+        }
+        let (_, entries) = self.read(what).await?;
+        let is_of_second = |entry: &Entry| {
+            let Entry { key, value: Some(sealed), .. } = entry else { return false };
+            !self.seal.is_of_first(key, sealed) && self.seal.open::<IgnoredAny>(key, sealed).is_ok()
+        };
+        Ok(entries.into_iter().filter(is_of_second).map(|entry| entry.key).collect())
     }
 
     /// Seals the value of a key with the first secret if the other one has sealed it. Nothing is done if it changes meanwhile.

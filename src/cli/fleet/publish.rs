@@ -132,6 +132,7 @@ async fn published(store: &Store, files: &Files, what: &Publish) -> Result<Optio
                 mend(store, files, how).await?;
             }
             how.tell(&format!("{} has these files already, and nothing is published", release(record)));
+            reseal(store).await;
             return Ok(None);
         }
         let draft = Draft {
@@ -155,17 +156,22 @@ async fn published(store: &Store, files: &Files, what: &Publish) -> Result<Optio
             Ok(record) => {
                 how.tell(&format!("{} is the current one", release(&record)));
                 let done = attempt::settled(store, record, how).await;
-                // While the secret is changed: then nothing that counts is sealed with the old one. The release counts in any case.
-                for key in [key::DRAINED, key::TICKETS] {
-                    if let Err(error) = store.reseal(key).await {
-                        complain(&format!("warning: {error}"));
-                    }
-                }
+                reseal(store).await;
                 return Ok(Some(done));
             }
         }
     }
     Err("nothing has changed: old releases are being removed at the same time, again and again".to_owned().into())
+}
+
+/// While the secret is changed: what publishers may write is not sealed with the old one then. The node that leads seals again what
+/// there is of certificates of authorities. The release counts in any case.
+async fn reseal(store: &Store) {
+    for key in [key::DRAINED, key::TICKETS] {
+        if let Err(error) = store.reseal(key).await {
+            complain(&format!("warning: {error}"));
+        }
+    }
 }
 
 /// Puts the files into the store. Returns the root, and the generation of parts from before.

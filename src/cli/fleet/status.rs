@@ -75,9 +75,22 @@ async fn read(store: &Store) -> Result<Seen, String> {
         Some(record) => whole(store, record).await,
         None => (false, None),
     };
+    let of_old_secret = store.of_second_secret(&[key::DRAINED, key::TICKETS, key::ORDERS]).await;
     let leader = store.leader().await;
     let (members, now) = (Vec::new(), now());
-    Ok(Seen { members, current, proposal, nodes, answers, drained, is_of_old_secret, damage, leader, now })
+    Ok(Seen {
+        members,
+        current,
+        proposal,
+        nodes,
+        answers,
+        drained,
+        is_of_old_secret,
+        of_old_secret,
+        damage,
+        leader,
+        now,
+    })
 }
 
 /// Whether a release is sealed with a secret that is to be removed, and why it cannot be fetched.

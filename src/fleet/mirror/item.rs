@@ -118,6 +118,10 @@ impl<'de> Deserialize<'de> for Bytes {
 /// The largest content, in bytes: a chain of certificates with its key takes some 10,000.
 pub const LARGEST: usize = 256 * 1024;
 
+/// In one transaction, below etcd's limits: items, and the bytes of their contents.
+pub(super) const MOST: usize = 32;
+pub(super) const MOST_BYTES: usize = 384 * 1024;
+
 /// Of one folder.
 const MOST_FILES: usize = 8;
 

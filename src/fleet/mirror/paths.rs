@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::item::{Content, Digest, Item};
+use super::item::{Content, Digest, Item, MOST, MOST_BYTES};
 use crate::fleet::store::Revision;
 
 /// What is known of one content.
@@ -85,12 +85,13 @@ impl Paths {
         self.look = true;
     }
 
+    /// Whether something later is known of this path: what was put and what was deleted are not always reported in their order.
+    pub(super) fn is_past(&self, path: &str, revision: Revision) -> bool {
+        self.there.get(path).is_some_and(|there| there.revision > revision)
+    }
+
     /// What the store has at a path: `None` if nothing, an error if it cannot be read.
     pub(super) fn see(&mut self, path: &str, revision: Revision, item: Option<Result<Item, ()>>) {
-        // What was put and what was deleted are not always reported in their order.
-        if self.there.get(path).is_some_and(|there| there.revision > revision) {
-            return;
-        }
         self.look = true;
         let Some(item) = item else {
             self.there.remove(path);
@@ -278,6 +279,13 @@ impl Paths {
         }
     }
 
+    /// The same was put again, at this revision.
+    pub(super) fn put_again(&mut self, path: &str, revision: Revision) {
+        if let Some(there) = self.there.get_mut(path) {
+            there.revision = there.revision.max(revision);
+        }
+    }
+
     /// Whether everything that the store has is here.
     pub(super) fn is_pulled(&self) -> bool {
         self.coming.is_empty() && self.writing.is_empty()
@@ -288,7 +296,3 @@ impl Paths {
         self.there.iter().find(|(_, there)| there.known.is_none()).map(|(path, _)| path.as_str())
     }
 }
-
-/// In one transaction, below etcd's limits.
-const MOST: usize = 32;
-const MOST_BYTES: usize = 384 * 1024;

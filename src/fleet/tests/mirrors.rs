@@ -285,6 +285,35 @@ fn whoever_leads_and_whatever_is_lost_all_have_what_was_shared() {
     }
 }
 
+/// The leader seals again what the old secret has sealed; so nothing is lost with it, and orders go on.
+#[test]
+fn when_the_secret_is_changed_all_that_is_shared_is_sealed_with_the_new_one() {
+    for seed in 0..100 {
+        let result = std::panic::catch_unwind(|| {
+            let mut world = World::new(seed);
+            (0..200).for_each(|_| world.step());
+            world.settle();
+            // While some nodes have the new one first and some do not, the lead moves between them.
+            for secrets in [&[b"secret".as_slice(), b"new"][..], &[b"new", b"secret"]] {
+                world.seal = Arc::new(Seal::new(secrets).unwrap());
+                (0..100).for_each(|_| world.step());
+            }
+            (0..NODES).for_each(|at| world.crash(at));
+            (0..100).for_each(|_| world.step());
+            world.settle();
+            world.check();
+            for (key, (value, ..)) in world.etcd.keys.iter().filter(|(key, _)| key.starts_with(key::ORDERS)) {
+                assert!(world.seal.is_of_first(key, value), "{key}");
+            }
+            world.seal = Arc::new(Seal::new(&[b"new"]).unwrap());
+            (0..NODES).for_each(|at| world.crash(at));
+            world.settle();
+            world.check();
+        });
+        assert!(result.is_ok(), "seed {seed} repeats it");
+    }
+}
+
 #[test]
 fn an_answer_is_everywhere_before_it_counts_and_goes_with_the_one_who_put_it_up() {
     let mut world = World::new(1);

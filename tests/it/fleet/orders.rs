@@ -24,6 +24,7 @@ use crate::support::tool;
 
 mod dies;
 mod once;
+mod secret;
 mod stored;
 
 /// An etcd, an authority, and folders of machines.
@@ -94,9 +95,15 @@ servers = ["{backend}"]
     }
 
     fn publish(&self) -> Output {
-        let (file, config) = (self.machine("publisher", Ipv4Addr::LOCALHOST), self.path("gate/tlsgate.toml"));
+        let config = self.path("gate/tlsgate.toml").display().to_string();
+        self.verb(&["publish", "-c", &config])
+    }
+
+    /// `tlsgate fleet` as a publisher.
+    fn verb(&self, arguments: &[&str]) -> Output {
+        let file = self.machine("publisher", Ipv4Addr::LOCALHOST);
         let mut command = Command::new(PROGRAM);
-        command.args(["fleet", "publish", "--fleet"]).arg(file).arg("-c").arg(config);
+        command.arg("fleet").args(arguments).arg("--fleet").arg(file);
         command.stdin(Stdio::null()).output().unwrap()
     }
 

@@ -28,6 +28,7 @@ pub(super) fn faults(seen: &Seen, expected: &[String]) -> Vec<String> {
             .push(format!("release {}: {damage}; tlsgate fleet publish --repair puts it there again", current.number));
     }
     faults.extend(seen.current.as_ref().and_then(|current| left(current, seen.now)));
+    faults.extend(seen.of_old_secret.as_ref().err().cloned());
     match &seen.leader {
         Err(error) => faults.push(error.clone()),
         Ok(None) if !seen.nodes.is_empty() => {
@@ -132,6 +133,7 @@ mod tests {
             answers: Vec::new(),
             drained: Drained::default(),
             is_of_old_secret: false,
+            of_old_secret: Err("acme/ cannot be read".into()),
             damage: Some("a part is gone".into()),
             leader: Ok(None),
             now: 1_001,
@@ -144,6 +146,7 @@ mod tests {
             "node \"d\": the name is taken",
             "node \"e\": cannot be opened",
             "release 7: a part is gone; tlsgate fleet publish --repair puts it there again",
+            "acme/ cannot be read",
             "nobody leads, expected one of the nodes (the log of each says why it does not)",
             "not connected: f",
         ];
@@ -153,6 +156,7 @@ mod tests {
             current: None,
             nodes: vec![("a".into(), node(0, None))],
             leader: Ok(Some("a".into())),
+            of_old_secret: Ok(vec!["acme/a/account.json".into()]),
             ..seen
         };
         assert!(faults(&fresh, &[]).is_empty());

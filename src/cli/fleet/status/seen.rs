@@ -16,6 +16,8 @@ pub(super) struct Seen {
     pub(super) drained: Drained,
     /// Whether the parts of the current release are sealed with a secret that is to be removed.
     pub(super) is_of_old_secret: bool,
+    /// Other keys whose values are sealed with that secret, or why that is not known.
+    pub(super) of_old_secret: Result<Vec<String>, String>,
     /// Why the current release cannot be fetched. Its lists were read, and the files that they lead to were not.
     pub(super) damage: Option<String>,
     /// Who leads, or why that cannot be read.

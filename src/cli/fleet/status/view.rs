@@ -6,9 +6,10 @@ use serde_json::{Value, json};
 
 use super::seen::Seen;
 use crate::cli::answer::print::visible;
-use crate::cli::fleet::shown::{names, release, release_json, time};
+use crate::cli::fleet::shown::{counted, names, release, release_json, time};
 use crate::etcd::Member;
 use crate::fleet::drained::One;
+use crate::fleet::key;
 use crate::fleet::record::{Answer, Proposal, Registration};
 
 pub(super) fn text(seen: &Seen, faults: &[String]) -> String {
@@ -40,6 +41,7 @@ pub(super) fn text(seen: &Seen, faults: &[String]) -> String {
     if seen.is_of_old_secret {
         text.push_str("  sealed with the second secret: publish it again before that is dropped\n");
     }
+    text.push_str(&of_old_secret(seen.of_old_secret.as_deref().unwrap_or_default()));
     if let Some(proposal) = &seen.proposal {
         let _ = writeln!(text, "proposed: {}", release(&proposal.record));
         for (name, state) in answers(seen, proposal) {
@@ -58,6 +60,26 @@ pub(super) fn text(seen: &Seen, faults: &[String]) -> String {
     }
     for fault in faults {
         let _ = writeln!(text, "fault: {}", visible(fault));
+    }
+    text
+}
+
+/// What is still sealed with the second secret, besides the release, and who seals it again.
+fn of_old_secret(keys: &[String]) -> String {
+    let (orders, others): (Vec<&str>, Vec<&str>) =
+        keys.iter().map(String::as_str).partition(|key| key.starts_with(key::ORDERS));
+    let mut text = String::new();
+    if !others.is_empty() {
+        let others = names(others);
+        let _ = writeln!(text, "sealed with the second secret: {others}; publish again before that is dropped");
+    }
+    if let Some(first) = orders.first() {
+        let (count, first) = (counted(orders.len(), "value"), visible(first));
+        let _ = writeln!(
+            text,
+            "sealed with the second secret: {count} of certificates of authorities, such as {first}; the node that leads seals \
+             them again: wait for that before the secret is dropped"
+        );
     }
     text
 }
@@ -142,6 +164,7 @@ pub(super) fn json(seen: &Seen, faults: &[String]) -> Value {
         "nodes": seen.nodes.iter().map(node).collect::<Vec<_>>(),
         "drained": drained.collect::<Vec<_>>(),
         "sealed_with_second_secret": seen.is_of_old_secret,
+        "keys_sealed_with_second_secret": seen.of_old_secret.as_ref().ok(),
         "faults": faults,
     })
 }
