@@ -69,16 +69,24 @@ struct Means {
     files: [u8; 32],
 }
 
+/// All that can fail before it takes part: then it waits, and tries again.
+struct Begun {
+    etcd: Etcd,
+    state: PathBuf,
+    house: Arc<House>,
+    /// Who this machine is.
+    machine: String,
+    means: Means,
+}
+
 /// Runs until the sender of `stopped` is dropped.
 pub(super) async fn run(mut task: Task, mut plans: watch::Receiver<Plan>, mut stopped: oneshot::Receiver<()>) {
     let mut house = None;
     loop {
         let fleet = Arc::clone(&plans.borrow_and_update().fleet);
-        let begun = begin(&mut house, &fleet)
-            .and_then(|(house, means)| Ok((Etcd::new(&fleet.etcd).map_err(|error| error.to_string())?, house, means)));
-        match begun {
-            Ok((etcd, house, means)) => {
-                if !take_part(&mut task, (etcd, house, means), &mut plans, &mut stopped).await {
+        match begin(&mut house, &fleet) {
+            Ok(begun) => {
+                if !take_part(&mut task, begun, &mut plans, &mut stopped).await {
                     return;
                 }
             }
@@ -96,35 +104,37 @@ pub(super) async fn run(mut task: Task, mut plans: watch::Receiver<Plan>, mut st
 }
 
 /// Opens what it takes to take part.
-fn begin(house: &mut Option<(PathBuf, Arc<House>)>, fleet: &Arc<Fleet>) -> Result<(Arc<House>, Means), String> {
+fn begin(house: &mut Option<(PathBuf, Arc<House>)>, fleet: &Arc<Fleet>) -> Result<Begun, String> {
     let state = fleet.directory().map_err(|error| error.to_string())?.value.clone();
     let opened = match house.take().filter(|(path, _)| *path == state) {
         Some(same) => same,
         None => {
             let opened = House::open(&state)?;
-            (state, Arc::new(opened))
+            (state.clone(), Arc::new(opened))
         }
     };
     let means = Means::read(fleet)?;
-    Ok((Arc::clone(&house.insert(opened).1), means))
+    let machine = opened.1.machine()?;
+    let etcd = Etcd::new(&fleet.etcd).map_err(|error| error.to_string())?;
+    let house = Arc::clone(&house.insert(opened).1);
+    Ok(Begun { etcd, state, house, machine, means })
 }
 
 /// Takes part until it has to begin again (`true`), or to end.
 async fn take_part(
     task: &mut Task,
-    (etcd, house, means): (Etcd, Arc<House>, Means),
+    Begun { etcd, state, house, machine, means }: Begun,
     plans: &mut watch::Receiver<Plan>,
     stopped: &mut oneshot::Receiver<()>,
 ) -> bool {
     let fleet = Arc::clone(&means.fleet);
-    let (Ok(state), Ok(machine)) = (fleet.directory(), house.machine()) else { return true };
-    remember(&house, &state.value, &task.serving, &means.secrets);
+    remember(&house, &state, &task.serving, &means.secrets);
     let identity = Identity { name: fleet.node.clone(), machine, process: task.process.clone() };
     let drained = house.drained(&means.secrets);
     let node = Node::new(Arc::clone(&means.secrets.seal), identity, Some(task.serving.clone()));
     let mut node = node.with_drained(drained.clone());
     let retry = Arc::new(AtomicBool::new(false));
-    let mut hands = hands(task, &means, (&etcd, house, &state.value), (drained, &retry));
+    let mut hands = hands(task, &means, (&etcd, house, &state), (drained, &retry));
     let candidate = Candidate {
         house: Arc::clone(&hands.house),
         seal: Arc::clone(&means.secrets.seal),
@@ -141,7 +151,7 @@ async fn take_part(
         }
     };
     let sharing = orders::Means {
-        state: state.value.clone(),
+        state,
         node: fleet.node.clone(),
         seal: Arc::clone(&means.secrets.seal),
         board: task.board.clone(),

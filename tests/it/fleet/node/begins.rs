@@ -4,6 +4,7 @@ use std::io::Read as _;
 use std::net::TcpListener;
 use std::process::Stdio;
 
+use crate::support::procfs::eventually;
 use crate::support::proxy::Proxy;
 use crate::support::tool::shown;
 
@@ -45,6 +46,34 @@ fn a_start_that_waits_says_so_and_ends_when_it_is_asked_to() {
         assert!(std::process::Command::new("kill").args([&format!("-{signal}"), &pid]).status().unwrap().success());
         assert_eq!(child.wait().unwrap().code(), Some(0), "{signal}");
     }
+}
+
+#[test]
+fn who_cannot_tell_which_machine_it_is_says_so_ends_when_it_is_asked_to_and_goes_on_once_it_can() {
+    let scene = Scene::new();
+    scene.publishes();
+    let unreadable = scene.path("a/state/fleet/machine");
+    std::fs::create_dir_all(&unreadable).unwrap();
+    let mut node = scene.node("a");
+    let says_so = |node: &Node| {
+        eventually("it says so", || {
+            let shown = node.shown();
+            let trouble = shown["trouble"].as_str()?;
+            (trouble.contains("fleet/machine") && shown["connected"] == false).then_some(())
+        });
+    };
+    says_so(&node);
+    assert!(scene.serves(node.proxy.address("main"), "a.test"));
+    node.proxy.signal("TERM");
+    assert_eq!(node.proxy.ended().code(), Some(0));
+    let log = node.proxy.log();
+    assert_eq!(log.matches("does not take part in the fleet yet").count(), 1, "{log}");
+
+    let node = scene.start("a");
+    says_so(&node);
+    std::fs::remove_dir(&unreadable).unwrap();
+    node.is_connected();
+    assert_eq!(node.shown()["trouble"], serde_json::Value::Null);
 }
 
 #[test]
