@@ -134,6 +134,11 @@ impl Mirror {
         self.paths.found(path, content);
     }
 
+    /// What is here at such a path cannot be read now: it is asked for again.
+    pub fn missed(&mut self, path: &str) {
+        self.paths.missed(path);
+    }
+
     /// What is to be written here next; then [`Self::wrote`].
     pub fn take_coming(&mut self, most: usize) -> Vec<(String, Item)> {
         self.paths.take_coming(most)

@@ -219,6 +219,11 @@ impl Paths {
         self.push(Push { path, content, digest, stamp: Some(here.stamp).filter(|stamp| *stamp > 0) });
     }
 
+    /// What is here at such a path cannot be read now.
+    pub(super) fn missed(&mut self, path: &str) {
+        self.look |= self.asked.remove(path);
+    }
+
     /// What is put next, at most so many paths and bytes, each once. `leads`: also what is new.
     pub(super) fn batch(&mut self, now: u64, leads: bool) -> Option<Batch> {
         self.skip();

@@ -1,6 +1,7 @@
 //! What those who order have asked for and wait for. Must not know: the disk, etcd.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -48,7 +49,7 @@ impl Asked {
     }
 
     /// What was written next, before anything else that was asked for.
-    pub(super) fn changed(&mut self) -> Vec<std::path::PathBuf> {
+    pub(super) fn changed(&mut self) -> Vec<PathBuf> {
         let mut changed = Vec::new();
         while changed.len() < MOST
             && let Some(Request::Changed(path)) = next_if(&mut self.queue, |next| matches!(next, Request::Changed(_)))
@@ -56,6 +57,11 @@ impl Asked {
             changed.push(path);
         }
         changed
+    }
+
+    /// These could not be read: they are looked at again before anything else, in the same order.
+    pub(super) fn again(&mut self, paths: Vec<PathBuf>) {
+        paths.into_iter().rev().for_each(|path| self.queue.push_front(Request::Changed(path)));
     }
 
     /// This node has lost the lead: nobody may go on. A reply that is dropped says so.

@@ -56,7 +56,7 @@ impl Disk {
     /// What is at a path.
     pub(super) fn read(&self, path: &str) -> Result<Content, String> {
         if !is_folder(path) {
-            let bytes = self.orders.read(&Path::new(ORDERS).join(path)).map_err(|error| error.to_string())?;
+            let bytes = self.orders.read(&below(path)).map_err(|error| error.to_string())?;
             return Ok(bytes.map_or(Content::Gone, |bytes| Content::File(Bytes(bytes))));
         }
         // It may be replaced between two of its files.
@@ -72,7 +72,7 @@ impl Disk {
     }
 
     fn folder(&self, path: &str) -> Result<Content, String> {
-        let below = Path::new(ORDERS).join(path);
+        let below = below(path);
         let full = self.orders.path().join(&below);
         let entries = match opening::list(&full) {
             Ok(entries) => entries,
@@ -91,7 +91,7 @@ impl Disk {
 
     /// Writes what the store has.
     pub(super) fn write(&self, path: &str, item: &Item) -> Result<(), String> {
-        let below = Path::new(ORDERS).join(path);
+        let below = below(path);
         let written = match &item.content {
             Content::File(bytes) => self.orders.write(&below, &bytes.0),
             Content::Folder(files) => {
@@ -116,6 +116,11 @@ impl Disk {
 pub(super) fn path_of(below: &Path) -> Option<String> {
     let path = below.strip_prefix(ORDERS).ok()?.to_str()?;
     item::is_proper(path).then(|| path.to_owned())
+}
+
+/// The reverse.
+pub(super) fn below(path: &str) -> PathBuf {
+    Path::new(ORDERS).join(path)
 }
 
 /// A certificate with its key is a folder, which is replaced as a whole: `AUTHORITY/certificates/NAMES/KIND`.
@@ -215,6 +220,7 @@ mod tests {
         assert_eq!(parse(text.as_bytes()), Some(known));
         assert!((0..text.len() - 1).all(|end| parse(&text.as_bytes()[..end]).is_none()));
         assert_eq!(path_of(Path::new("acme/a/account.json")).as_deref(), Some("a/account.json"));
+        assert_eq!(path_of(&below("a/account.json")).as_deref(), Some("a/account.json"));
         assert_eq!(path_of(Path::new("fleet/serving")), None);
     }
 }

@@ -13,7 +13,7 @@ use crate::fleet::mirror::Mirror;
 use crate::fleet::mirror::item::{Content, LARGEST};
 use crate::member::leading::{Fence, Leading};
 use crate::member::orders::asked::Asked;
-use crate::member::orders::disk::{Disk, path_of};
+use crate::member::orders::disk::{self, Disk};
 use crate::member::orders::job::{Done, Job, Jobs};
 use crate::member::orders::up::Up;
 use crate::member::status::Handle;
@@ -31,6 +31,8 @@ pub(super) struct Own<'o> {
     up: Up,
     /// The disk has failed.
     paused_until: Option<Instant>,
+    /// What was written could not be read, and is read again then.
+    again_at: Option<Instant>,
     /// The last trouble that was logged, of the store and of the disk.
     known: (Option<String>, Option<String>),
     /// Why etcd cannot be used.
@@ -40,30 +42,28 @@ pub(super) struct Own<'o> {
 impl<'o> Own<'o> {
     pub(super) fn new(disk: Arc<Disk>, others: &'o mut Others, leading: Leading, board: Handle, up: Up) -> Self {
         let (asked, jobs) = (Asked::default(), Jobs::new(disk));
-        let (lacking, fence, paused_until, known) = (VecDeque::new(), None, None, (None, None));
-        Self { others, asked, jobs, lacking, leading, fence, board, up, paused_until, known, etcd: None }
+        let (lacking, fence, known) = (VecDeque::new(), None, (None, None));
+        let (paused_until, again_at) = (None, None);
+        Self { others, asked, jobs, lacking, leading, fence, board, up, paused_until, again_at, known, etcd: None }
     }
 
     /// Takes over what was done on the disk.
     fn finish(&mut self, machine: &mut Mirror) {
         let failure = match self.jobs.take() {
             None => return,
-            Some(Done::Changed(read)) => {
-                let mut failure = None;
-                for (path, content) in read {
-                    match content.and_then(proper) {
-                        Ok(content) => machine.offer(path, content),
-                        Err(reason) => failure = Some(reason),
-                    }
-                }
-                failure
-            }
+            Some(Done::Changed(read)) => self.changed(machine, read),
             Some(Done::Lacking(read)) => {
                 let mut failure = None;
                 for (path, content) in read {
-                    match content.and_then(proper) {
-                        Ok(content) => machine.found(path, content),
-                        Err(reason) => failure = Some(reason),
+                    match content {
+                        Err(reason) => {
+                            machine.missed(&path);
+                            failure = Some(reason);
+                        }
+                        Ok(content) => match proper(content) {
+                            Ok(content) => machine.found(path, content),
+                            Err(reason) => failure = Some(reason),
+                        },
                     }
                 }
                 failure
@@ -85,15 +85,38 @@ impl<'o> Own<'o> {
         self.known.1 = failure;
     }
 
+    /// Passes on what was written. Where something cannot be read, that and all that was written after it wait: an authority must
+    /// not hear of it before the others have it. Returns what is wrong.
+    fn changed(&mut self, machine: &mut Mirror, read: Vec<(String, Result<Content, String>)>) -> Option<String> {
+        let (mut failure, mut read) = (None, read.into_iter());
+        while let Some((path, content)) = read.next() {
+            match content {
+                Err(reason) => {
+                    let rest = read.map(|(path, _)| path);
+                    self.asked.again(std::iter::once(path).chain(rest).map(|path| disk::below(&path)).collect());
+                    self.again_at = Some(Instant::now() + AGAIN);
+                    return Some(reason);
+                }
+                Ok(content) => match proper(content) {
+                    Ok(content) => machine.offer(path, content),
+                    Err(reason) => failure = Some(reason),
+                },
+            }
+        }
+        failure
+    }
+
     /// Begins what is to be done next on the disk: first what somebody waits for.
     fn begin(&mut self, machine: &mut Mirror) {
         self.lacking.extend(machine.lacking());
         if !self.jobs.are_free() {
             return;
         }
-        let changed: Vec<String> = self.asked.changed().iter().filter_map(|path| path_of(path)).collect();
-        if !changed.is_empty() {
-            return self.jobs.begin(Job::Changed(changed));
+        if self.again_at.is_none_or(|at| at <= Instant::now()) {
+            let changed: Vec<String> = self.asked.changed().iter().filter_map(|path| disk::path_of(path)).collect();
+            if !changed.is_empty() {
+                return self.jobs.begin(Job::Changed(changed));
+            }
         }
         if self.paused_until.is_some_and(|until| until > Instant::now()) {
             return;
@@ -196,3 +219,6 @@ const AGAIN: Duration = Duration::from_secs(5);
 
 /// Paths that are written or read together.
 const MOST: usize = 64;
+
+#[cfg(test)]
+mod tests;
