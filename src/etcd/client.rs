@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::dial;
 use super::exchange::Pool;
 use super::history::History;
+use super::pages::{Bound, COLLECTIONS, RECORDS};
 use super::settings::{Endpoint, Settings};
 use super::token::Tokens;
 use super::trouble::Trouble;
@@ -13,7 +14,7 @@ use super::turns::Turns;
 
 /// A client. Cheap to clone.
 #[derive(Clone)]
-pub struct Etcd(pub(super) Arc<Client>);
+pub struct Etcd(pub(super) Arc<Client>, pub(super) Bound);
 
 pub(super) struct Client {
     pub(super) settings: Settings,
@@ -38,7 +39,14 @@ impl Etcd {
         dial::check(settings, &endpoints).map_err(|why| Trouble::Refused(format!("etcd: {why}")))?;
         let turns = Turns::new(endpoints.len());
         let (pool, tokens, history) = (Pool::default(), Tokens::default(), History::default());
-        Ok(Self(Arc::new(Client { settings: settings.clone(), endpoints, pool, turns, tokens, history })))
+        let client = Client { settings: settings.clone(), endpoints, pool, turns, tokens, history };
+        Ok(Self(Arc::new(client), RECORDS))
+    }
+
+    /// The same client for what grows over years, such as releases and certificates of authorities: more of it can be read and
+    /// watched than of records, in smaller pages.
+    pub fn for_collections(&self) -> Self {
+        Self(Arc::clone(&self.0), COLLECTIONS)
     }
 
     /// The key as it is in the store.

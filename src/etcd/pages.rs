@@ -1,8 +1,9 @@
 //! What is read in pages: whether each follows the one before, and whether all of them stay within a bound. Pure. Must not
 //! know: how pages are asked for, what keys and values mean.
 
-use super::message::{KeyValue, RangeRequest, RangeResponse};
+use super::message::{KeyValue, MOST_KEYS, RangeRequest, RangeResponse};
 use super::value::Words;
+use crate::fleet::store::LARGEST_COLLECTION;
 
 /// What is read together.
 #[derive(Debug, Clone, Copy)]
@@ -10,18 +11,23 @@ pub(super) struct Bound {
     /// Of keys and values.
     pub(super) bytes: usize,
     pub(super) keys: usize,
+    /// In one page.
+    pub(super) page: usize,
     /// So many times longer than one request it may take.
     pub(super) requests: u32,
 }
 
 /// Records, at one revision: all that is watched.
-pub(super) const RECORDS: Bound = Bound { bytes: 8 << 20, keys: 50_000, requests: 4 };
+pub(super) const RECORDS: Bound = Bound { bytes: 8 << 20, keys: 50_000, page: MOST_KEYS, requests: 4 };
+
+/// What grows over years, at one revision. A page must fit into one answer, and a value may have 350 KiB as it is sealed.
+pub(super) const COLLECTIONS: Bound = Bound { bytes: LARGEST_COLLECTION, keys: 2_000_000, page: 64, requests: 24 };
 
 /// Keys without values. A release has 200,000 files at most, and many have one thing in common.
-pub(super) const KEYS: Bound = Bound { bytes: 256 << 20, keys: 2_000_000, requests: 24 };
+pub(super) const KEYS: Bound = Bound { bytes: 256 << 20, keys: 2_000_000, page: MOST_KEYS, requests: 24 };
 
 /// Values of many keys, which are asked for by name.
-pub(super) const VALUES: Bound = Bound { bytes: 256 << 20, keys: 2_000_000, requests: 24 };
+pub(super) const VALUES: Bound = Bound { bytes: 256 << 20, keys: 2_000_000, page: MOST_KEYS, requests: 24 };
 
 /// One range after the other.
 pub(super) struct Pages {
@@ -141,7 +147,7 @@ mod tests {
 
     #[test]
     fn what_is_more_than_the_bound_is_refused_and_named() {
-        let bound = Bound { bytes: 1_000, keys: 5, requests: 1 };
+        let bound = Bound { bytes: 1_000, keys: 5, page: 5, requests: 1 };
         let text = |taken: Result<(Vec<KeyValue>, _), String>| taken.map(|_: (_, Option<Vec<u8>>)| ()).unwrap_err();
         let error = text(pages(bound, "a/", "a0").take(page(&["a/1", "a/2", "a/3", "a/4", "a/5", "a/6"], false)));
         assert!(error.contains("control/: found 618 bytes in 6 keys") && error.contains("expected at most"), "{error}");

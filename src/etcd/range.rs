@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use super::call::{Call, Fault};
 use super::client::Etcd;
-use super::message::{KeyValue, MOST_KEYS, MOST_OPERATIONS, Operation, RangeRequest, RangeResponse};
+use super::message::{KeyValue, MOST_OPERATIONS, Operation, RangeRequest, RangeResponse};
 use super::message::{TxnRequest, TxnResponse};
 use super::pages::{Bound, KEYS, Pages, RECORDS, VALUES};
 use super::trouble::Trouble;
@@ -36,20 +36,20 @@ impl Etcd {
                 }
             }
         };
-        self.in_time(RECORDS, &what.join(", "), reading).await
+        self.in_time(self.1, &what.join(", "), reading).await
     }
 
     async fn at_one_revision(&self, what: &[String], after: Revision) -> Result<(Revision, Vec<Entry>), Fault> {
-        let (mut revision, mut entries, mut pages) = (Int(0), BTreeMap::new(), Pages::new(RECORDS));
+        let (mut revision, mut entries, mut pages) = (Int(0), BTreeMap::new(), Pages::new(self.1));
         let first = after.checked_add(1).ok_or_else(|| absurd(after))?;
         for key in what {
             let name = format!("read {key:?}");
             let mut range = self.range(key);
-            (range.limit, range.min_mod_revision) = (page(), Int(if after > 0 { first } else { 0 }));
+            (range.limit, range.min_mod_revision) = (page(self.1), Int(if after > 0 { first } else { 0 }));
             pages.begin(key, &range);
             loop {
                 range.revision = revision;
-                let answer: RangeResponse = self.0.call(self.to_read(&name, RECORDS), &range).await?;
+                let answer: RangeResponse = self.0.call(self.to_read(&name, self.1), &range).await?;
                 if revision.0 == 0 {
                     revision = answer.header.revision;
                 }
@@ -79,7 +79,7 @@ impl Etcd {
     pub async fn keys(&self, prefix: &str) -> Result<Vec<String>, Trouble> {
         let reading = async {
             let name = format!("read the keys in {prefix:?}");
-            let mut range = RangeRequest { keys_only: true, limit: page(), ..self.range(prefix) };
+            let mut range = RangeRequest { keys_only: true, limit: page(KEYS), ..self.range(prefix) };
             let (mut keys, mut pages) = (Vec::new(), Pages::new(KEYS));
             pages.begin(prefix, &range);
             loop {
@@ -163,7 +163,7 @@ impl Etcd {
     }
 
     fn to_read<'n>(&self, what: &'n str, bound: Bound) -> Call<'n> {
-        let (limit, most) = (self.0.settings.timeout, bound.bytes / 3 * 4 + MOST_KEYS * OVERHEAD);
+        let (limit, most) = (self.0.settings.timeout, (bound.bytes / 3 * 4 + bound.page * OVERHEAD).min(MANY));
         Call { path: "/v3/kv/range", what, may_repeat: true, is_streamed: false, limit, most }
     }
 
@@ -182,15 +182,14 @@ fn absurd(after: Revision) -> Fault {
     Fault::Refused(format!("etcd: found the revision {after}, expected one that can have a next one"))
 }
 
-/// Of records, which have some hundred bytes each.
-fn page() -> Int {
-    Int(i64::try_from(MOST_KEYS).unwrap_or(i64::MAX))
+fn page(bound: Bound) -> Int {
+    Int(i64::try_from(bound.page).unwrap_or(i64::MAX))
 }
 
 /// Each value may have 350 KiB as base64.
 const VALUES_AT_ONCE: usize = 64;
 
-/// In bytes, of an answer with them.
+/// In bytes, of an answer with so many values.
 const MANY: usize = 32 << 20;
 
 /// In bytes of JSON, of a key beside its value.

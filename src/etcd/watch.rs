@@ -22,7 +22,6 @@ use super::client::Etcd;
 use super::exchange::SMALL;
 use super::lines::Lines;
 use super::message::{Event, NO_REASON, Streamed, WatchCreate, WatchRequest, WatchResponse};
-use super::pages::RECORDS;
 use super::refusal::{self, Verdict};
 use super::trouble::Trouble;
 use super::value::Int;
@@ -249,10 +248,11 @@ impl Watching {
     /// What is remembered has a bound, and begins anew when all is read again.
     fn bounded(&self) -> Result<(), Trouble> {
         let (keys, bytes) = (self.seen.len() + self.deleted.len(), self.remembered.0 + self.remembered.1);
-        if keys <= RECORDS.keys && bytes <= RECORDS.bytes {
+        let bound = self.etcd.1;
+        if keys <= bound.keys && bytes <= bound.bytes {
             return Ok(());
         }
-        let expected = format!("expected at most {} keys of {} bytes", RECORDS.keys, RECORDS.bytes);
+        let expected = format!("expected at most {} keys of {} bytes", bound.keys, bound.bytes);
         let why = format!("found {keys} keys of {bytes} bytes that have changed, {expected}: all are read again");
         Err(Trouble::Restart(self.etcd.0.words(self.member, "be watched", &why)))
     }

@@ -19,6 +19,7 @@ mod link;
 mod renewal;
 
 use link::{Event, Link};
+use renewal::Keeper;
 pub use renewal::TTL;
 
 /// What the machine wants done outside the store. Only a node wants releases built, served, forgotten and put back: for all others
@@ -75,7 +76,7 @@ pub async fn drive<M: Machine + Send, H: Hands<M>>(
         let lease = if action == Action::Connect { link.lose() } else { link.lease() };
         let job = perform(action, etcd, hands, machine.watched(), lease);
         let Some(outcome) = attend(machine, &mut link, pin!(job), stop.as_mut()).await else { break };
-        report(machine, &mut link, etcd, outcome);
+        report(machine, &mut link, outcome);
     }
     if let Some(lease) = link.lose() {
         // If it fails, the lease ends by itself.
@@ -105,7 +106,7 @@ fn next<M: Machine>(machine: &mut M, link: &mut Link) -> Option<Action> {
 
 /// What has become of an action.
 enum Outcome {
-    Connected { lease: Lease, asked: Instant, read: Box<Read> },
+    Connected { keeper: Keeper, read: Box<Read> },
     Read { lease: Option<Lease>, read: Box<Read> },
     NotConnected(Action, Trouble),
     Written(Written),
@@ -131,7 +132,7 @@ async fn perform<M: Machine, H: Hands<M>>(
 ) -> Outcome {
     match action {
         Action::Connect => match connect(etcd, &watched, lease).await {
-            Ok((lease, asked, read)) => Outcome::Connected { lease, asked, read: Box::new(read) },
+            Ok((keeper, read)) => Outcome::Connected { keeper, read: Box::new(read) },
             Err(trouble) => Outcome::NotConnected(Action::Connect, trouble),
         },
         Action::Read => match read(etcd, &watched).await {
@@ -158,15 +159,18 @@ async fn perform<M: Machine, H: Hands<M>>(
     }
 }
 
-async fn connect(etcd: &Etcd, watched: &[String], old: Option<Lease>) -> Result<(Lease, Instant, Read), Trouble> {
+async fn connect(etcd: &Etcd, watched: &[String], old: Option<Lease>) -> Result<(Keeper, Read), Trouble> {
     if let Some(old) = old {
         let _ = timeout(FAREWELL, etcd.revoke(old)).await;
     }
     let asked = Instant::now();
     let lease = etcd.grant(TTL).await?;
+    // What is read may take longer than a lease lives.
+    let keeper = Keeper::new(etcd, lease, asked, TTL);
     match read(etcd, watched).await {
-        Ok(read) => Ok((lease, asked, read)),
+        Ok(read) => Ok((keeper, read)),
         Err(trouble) => {
+            drop(keeper);
             // Nothing was put with it, so it does no harm if it stays until it ends.
             let _ = timeout(FAREWELL, etcd.revoke(lease)).await;
             Err(trouble)
@@ -184,10 +188,11 @@ async fn write(etcd: &Etcd, transaction: &Transaction) -> Outcome {
     etcd.write(transaction).await.map_or_else(Outcome::NotWritten, Outcome::Written)
 }
 
-fn report<M: Machine>(machine: &mut M, link: &mut Link, etcd: &Etcd, outcome: Outcome) {
+fn report<M: Machine>(machine: &mut M, link: &mut Link, outcome: Outcome) {
     match outcome {
-        Outcome::Connected { lease, asked, read } => {
-            link.connected(etcd, lease, asked);
+        Outcome::Connected { keeper, read } => {
+            let lease = keeper.lease;
+            link.connected(keeper);
             link.reads(read.watch);
             machine.connected(lease, read.entries);
         }

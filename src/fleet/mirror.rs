@@ -125,6 +125,11 @@ impl Mirror {
         (self.paths.pushed, self.paths.done)
     }
 
+    /// What was offered and is not put, since the store has no room for it: the number, as in [`Self::progress`], and the reason.
+    pub fn take_refused(&mut self) -> Vec<(u64, String)> {
+        self.paths.take_refused()
+    }
+
     /// Paths that the store lacks: their contents are to be given to [`Self::found`].
     pub fn lacking(&mut self) -> Vec<String> {
         if self.sees() { self.paths.lacking(self.fence.is_some()) } else { Vec::new() }
@@ -251,7 +256,8 @@ impl Mirror {
             _ => None,
         };
         self.old.see(path, old);
-        self.paths.see(path, *revision, item);
+        let size = key.len() + value.as_ref().map_or(0, Vec::len);
+        self.paths.see(path, *revision, size, item);
     }
 
     fn see(&mut self, entry: &Entry) {

@@ -45,3 +45,7 @@ pub struct Entry {
     /// With which it goes; 0: with none.
     pub lease: Lease,
 }
+
+/// Of what grows over years under one prefix, such as releases and certificates of authorities: the bytes of keys and values that
+/// are read together.
+pub const LARGEST_COLLECTION: usize = 256 << 20;

@@ -72,7 +72,7 @@ pub(super) async fn share(means: Means<'_>, etcd: &Etcd, stop: impl Future<Outpu
     let mut machine = Mirror::new(seal, node, here);
     {
         let mut own = Own::new(Arc::new(disk), others, leading, board, Up::new(places));
-        drive(&mut machine, etcd, &mut own, stop).await;
+        drive(&mut machine, &etcd.for_collections(), &mut own, stop).await;
     }
     others.role.send_replace(Role::default());
 }

@@ -10,6 +10,7 @@ use tokio::time::timeout;
 use crate::support::PATIENCE;
 use crate::support::etcd::Etcd as Store;
 
+mod collections;
 mod drive;
 mod keys;
 mod limits;

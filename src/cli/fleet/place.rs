@@ -103,11 +103,24 @@ impl Store {
         prefix: &str,
     ) -> Result<Vec<(String, Result<T, String>)>, String> {
         let (_, entries) = self.read(&[prefix]).await?;
+        Ok(self.opened_below(prefix, entries))
+    }
+
+    /// The same, of a prefix under which there is more than of records.
+    pub(super) async fn collection<T: DeserializeOwned>(
+        &self,
+        prefix: &str,
+    ) -> Result<Vec<(String, Result<T, String>)>, String> {
+        let (_, entries) = self.read_with(&self.etcd.for_collections(), &[prefix]).await?;
+        Ok(self.opened_below(prefix, entries))
+    }
+
+    fn opened_below<T: DeserializeOwned>(&self, prefix: &str, entries: Vec<Entry>) -> Vec<(String, Result<T, String>)> {
         let one = |entry: Entry| {
             let name = entry.key.strip_prefix(prefix)?.to_owned();
             Some((name, self.opened(&entry.key, &entry.value?)))
         };
-        Ok(entries.into_iter().filter_map(one).collect())
+        entries.into_iter().filter_map(one).collect()
     }
 
     /// The revision of the last change of a key; 0 if it is absent.
@@ -121,7 +134,7 @@ impl Store {
         if !self.seal.is_changing() {
             return Ok(Vec::new());
         }
-        let (_, entries) = self.read(what).await?;
+        let (_, entries) = self.read_with(&self.etcd.for_collections(), what).await?;
         let is_of_second = |entry: &Entry| {
             let Entry { key, value: Some(sealed), .. } = entry else { return false };
             !self.seal.is_of_first(key, sealed) && self.seal.open::<IgnoredAny>(key, sealed).is_ok()
@@ -146,15 +159,19 @@ impl Store {
         self.etcd.write(&transaction).await.map(|_| ()).map_err(|trouble| trouble.to_string())
     }
 
+    async fn read(&self, what: &[&str]) -> Result<(Revision, Vec<Entry>), String> {
+        self.read_with(&self.etcd, what).await
+    }
+
     /// The first time, etcd is asked again for a while: it elects a leader perhaps, or a member does not answer. Whoever waits
     /// for something else later has a time limit for that.
-    async fn read(&self, what: &[&str]) -> Result<(Revision, Vec<Entry>), String> {
+    async fn read_with(&self, etcd: &Etcd, what: &[&str]) -> Result<(Revision, Vec<Entry>), String> {
         let what: Vec<String> = what.iter().map(|key| (*key).to_owned()).collect();
         let begun = Instant::now();
         let mut is_reported = false;
         loop {
             let is_first = !self.has_answered.load(Ordering::Relaxed);
-            match self.etcd.read(&what).await {
+            match etcd.read(&what).await {
                 Err(Trouble::Unreachable(why)) if is_first && begun.elapsed() < self.patience => {
                     if !std::mem::replace(&mut is_reported, true) {
                         complain(&format!(

@@ -20,7 +20,7 @@ pub(super) struct All {
 /// All releases. Whether the secrets are right, the current one shows.
 pub(super) async fn all(store: &Store) -> Result<All, String> {
     let (mut records, mut unreadable) = (Vec::new(), Vec::new());
-    for (number, record) in store.all::<Record>(key::RELEASES).await? {
+    for (number, record) in store.collection::<Record>(key::RELEASES).await? {
         match record {
             Ok(record) => records.push(record),
             Err(error) => unreadable.push((format!("{}{number}", key::RELEASES), error)),

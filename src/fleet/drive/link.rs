@@ -5,8 +5,8 @@ use std::future::pending;
 
 use tokio::time::{Duration, Instant};
 
-use super::renewal::{Keeper, Renewal, TTL};
-use crate::etcd::{Etcd, Trouble, Watch};
+use super::renewal::{Keeper, Renewal};
+use crate::etcd::{Trouble, Watch};
 use crate::fleet::machine::Action;
 use crate::fleet::store::{Entry, Lease};
 
@@ -83,8 +83,8 @@ impl Link {
         [&self.reading, &self.renewing, &self.writing].into_iter().find_map(Option::as_deref)
     }
 
-    pub(super) fn connected(&mut self, etcd: &Etcd, lease: Lease, asked: Instant) {
-        self.keeper = Some(Keeper::new(etcd, lease, asked, TTL));
+    pub(super) fn connected(&mut self, keeper: Keeper) {
+        self.keeper = Some(keeper);
         self.renewing = None;
     }
 

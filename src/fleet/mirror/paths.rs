@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::item::{Content, Digest, Item, MOST, MOST_BYTES};
-use crate::fleet::store::Revision;
+use crate::fleet::store::{LARGEST_COLLECTION, Revision};
 
 /// What is known of one content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +25,8 @@ struct There {
     revision: Revision,
     /// `None`: it cannot be read.
     known: Option<Known>,
+    /// Of key and value, in bytes.
+    size: usize,
 }
 
 /// What is to be put into the store.
@@ -71,16 +73,24 @@ pub(super) struct Paths {
     learned: BTreeMap<String, Known>,
     /// Whether it is to be looked for what the store lacks.
     look: bool,
+    /// What the store has, in bytes, and how much that may become by what is new there. More than can be read together must
+    /// never be there: nobody could read any of it any more.
+    size: usize,
+    room: usize,
+    /// Paths that the store has no room for, and which pushes were refused for that since they were last asked for.
+    full: BTreeSet<String>,
+    refused: Vec<(u64, String)>,
 }
 
 impl Paths {
     pub(super) fn new(here: BTreeMap<String, Known>) -> Self {
-        Self { here, ..Self::default() }
+        Self { here, room: ROOM, ..Self::default() }
     }
 
     /// The store is read again.
     pub(super) fn reread(&mut self) {
         self.there.clear();
+        (self.size, self.full) = (0, BTreeSet::new());
         self.coming.clear();
         self.look = true;
     }
@@ -90,21 +100,35 @@ impl Paths {
         self.there.get(path).is_some_and(|there| there.revision > revision)
     }
 
-    /// What the store has at a path: `None` if nothing, an error if it cannot be read.
-    pub(super) fn see(&mut self, path: &str, revision: Revision, item: Option<Result<Item, ()>>) {
+    /// Takes over what the store has at a path. What becomes smaller leaves room for something else, perhaps.
+    fn is_there(&mut self, path: &str, there: Option<There>) {
+        let now = there.map_or(0, |there| there.size);
+        let before = match there {
+            Some(there) => self.there.insert(path.to_owned(), there),
+            None => self.there.remove(path),
+        };
+        let before = before.map_or(0, |there| there.size);
+        self.size = self.size.saturating_sub(before).saturating_add(now);
+        if now < before {
+            self.full.clear();
+        }
+    }
+
+    /// What the store has at a path, with the bytes of key and value: `None` if nothing, an error if it cannot be read.
+    pub(super) fn see(&mut self, path: &str, revision: Revision, size: usize, item: Option<Result<Item, ()>>) {
         self.look = true;
         let Some(item) = item else {
-            self.there.remove(path);
+            self.is_there(path, None);
             self.coming.remove(path);
             return;
         };
         let Ok(item) = item else {
-            self.there.insert(path.to_owned(), There { revision, known: None });
+            self.is_there(path, Some(There { revision, known: None, size }));
             self.coming.remove(path);
             return;
         };
         let known = Known { stamp: item.stamp, digest: item.content.digest() };
-        self.there.insert(path.to_owned(), There { revision, known: Some(known) });
+        self.is_there(path, Some(There { revision, known: Some(known), size }));
         self.coming.remove(path);
         let here = self.writing.get(path).or_else(|| self.here.get(path)).copied();
         match here {
@@ -169,6 +193,7 @@ impl Paths {
         let stamp = self.here.get(&path).map_or(0, |here| here.stamp);
         self.here.insert(path.clone(), Known { stamp, digest });
         self.coming.remove(&path);
+        self.full.remove(&path);
         self.push(Push { path, content, digest, stamp: None });
     }
 
@@ -181,6 +206,7 @@ impl Paths {
     pub(super) fn withdraw(&mut self) {
         self.pushes.clear();
         self.asked.clear();
+        self.refused.clear();
         self.done = self.pushed;
         self.epoch += 1;
     }
@@ -198,6 +224,7 @@ impl Paths {
         };
         let is_free = |path: &String| {
             !self.asked.contains(path)
+                && !self.full.contains(path)
                 && !self.writing.contains_key(path)
                 && self.pushes.iter().all(|push| push.path != *path)
         };
@@ -228,9 +255,13 @@ impl Paths {
     pub(super) fn batch(&mut self, now: u64, leads: bool) -> Option<Batch> {
         self.skip();
         let mut batch = Batch { items: Vec::new(), when: Vec::new(), is_new: false, taken: 0, epoch: self.epoch };
-        let mut size = 0;
+        let (mut size, mut new) = (0, 0);
         for push in &self.pushes {
             let Push { path, content, digest: _, stamp } = push;
+            if self.is_too_much(push, new) {
+                break;
+            }
+            new += sealed(path, content);
             size += content.size();
             let is_twice = batch.items.iter().any(|(other, _)| other == path);
             if batch.taken == MOST || (batch.taken > 0 && size > MOST_BYTES) || is_twice || (stamp.is_none() && !leads)
@@ -249,17 +280,37 @@ impl Paths {
         (batch.taken > 0).then_some(batch)
     }
 
-    /// Skips what the store has, such as what was written while its answer was lost.
+    /// Whether the store has no room for something new. What is there already may change, also to more: a certificate that
+    /// could not be renewed would do more harm.
+    fn is_too_much(&self, push: &Push, beside: usize) -> bool {
+        let is_new = push.stamp.is_none() && push.content != Content::Gone && !self.there.contains_key(&push.path);
+        is_new && self.size + beside + sealed(&push.path, &push.content) > self.room
+    }
+
+    /// Which pushes were refused, each by its number, and why.
+    pub(super) fn take_refused(&mut self) -> Vec<(u64, String)> {
+        std::mem::take(&mut self.refused)
+    }
+
+    /// Skips what the store has, such as what was written while its answer was lost, and what it has no room for.
     fn skip(&mut self) {
         while let Some(push) = self.pushes.front() {
             let there = self.there.get(&push.path).and_then(|there| there.known);
             let is_there = there.is_some_and(|there| there.digest == push.digest);
             let is_later = push.stamp.is_some() && there.is_some_and(|there| Some(there.stamp) >= push.stamp);
-            if !is_there && !is_later {
+            let is_too_much = self.is_too_much(push, 0);
+            if !is_there && !is_later && !is_too_much {
                 return;
             }
+            let path = push.path.clone();
             self.pushes.pop_front();
             self.done += 1;
+            if is_too_much {
+                let (size, most) = (self.size, self.room);
+                let why = format!("found {size} bytes of certificates of authorities in etcd, expected at most {most}");
+                self.refused.push((self.done, format!("{path}: {why} with this one, which is not shared")));
+                self.full.insert(path);
+            }
         }
     }
 
@@ -269,7 +320,8 @@ impl Paths {
             let known = Known { stamp: item.stamp, digest: item.content.digest() };
             let is_later = self.there.get(path).is_none_or(|there| there.revision <= revision);
             if is_later {
-                self.there.insert(path.clone(), There { revision, known: Some(known) });
+                let size = sealed(path, &item.content);
+                self.is_there(path, Some(There { revision, known: Some(known), size }));
             }
             if self.here.get(path).is_some_and(|here| here.digest == known.digest) {
                 self.learn(path, known);
@@ -301,3 +353,17 @@ impl Paths {
         self.there.iter().find(|(_, there)| there.known.is_none()).map(|(path, _)| path.as_str())
     }
 }
+
+/// About what an item takes in the store, in bytes: as base64, with its key.
+fn sealed(path: &str, content: &Content) -> usize {
+    path.len() + content.size() / 3 * 4 + OVERHEAD
+}
+
+/// In bytes, of an item beside its content and path.
+const OVERHEAD: usize = 512;
+
+/// What is new is refused early: what is there can become more.
+const ROOM: usize = LARGEST_COLLECTION / 4 * 3;
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! What those who order have asked for and wait for. Must not know: the disk, etcd.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -20,6 +20,8 @@ pub(super) struct Asked {
     queue: VecDeque<Request>,
     /// Until so much is shared.
     settling: VecDeque<(u64, Reply)>,
+    /// What is not shared, by its number, and why.
+    refused: BTreeMap<u64, String>,
     putting: Vec<(u64, Instant, Reply)>,
     /// Nodes for which it was waited in vain. They are not waited for again until they have caught up.
     late: BTreeSet<String>,
@@ -59,6 +61,11 @@ impl Asked {
         changed
     }
 
+    /// This was offered, and is not shared: whoever waits for it next is told why.
+    pub(super) fn refused(&mut self, number: u64, reason: String) {
+        self.refused.insert(number, reason);
+    }
+
     /// These could not be read: they are looked at again before anything else, in the same order.
     pub(super) fn again(&mut self, paths: Vec<PathBuf>) {
         paths.into_iter().rev().for_each(|path| self.queue.push_front(Request::Changed(path)));
@@ -67,6 +74,7 @@ impl Asked {
     /// This node has lost the lead: nobody may go on. A reply that is dropped says so.
     pub(super) fn refuse(&mut self) {
         self.settling.clear();
+        self.refused.clear();
         self.putting.clear();
         self.late.clear();
     }
@@ -74,8 +82,10 @@ impl Asked {
     /// Answers what is done.
     pub(super) fn answer(&mut self, machine: &Mirror) {
         let (_, done) = machine.progress();
-        while let Some((_, reply)) = next_if(&mut self.settling, |(until, _)| *until <= done) {
-            let _ = reply.send(Ok(()));
+        while let Some((until, reply)) = next_if(&mut self.settling, |(until, _)| *until <= done) {
+            let later = self.refused.split_off(&until.saturating_add(1));
+            let before = std::mem::replace(&mut self.refused, later);
+            let _ = reply.send(before.into_values().next().map_or(Ok(()), Err));
         }
         let late = &mut self.late;
         let up = self.putting.extract_if(.., |(number, since, _)| {
@@ -113,3 +123,30 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Paths that are looked at together.
 const MOST: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::fleet::seal::Seal;
+
+    #[test]
+    fn whoever_waits_for_what_is_not_shared_is_told_why_and_the_next_one_is_not() {
+        let seal = Arc::new(Seal::new(&[b"secret"]).unwrap());
+        let mut machine = Mirror::new(seal, "a".into(), BTreeMap::new());
+        let mut asked = Asked::default();
+        let [first, second] = [(); 2].map(|()| {
+            let (reply, answer) = oneshot::channel();
+            asked.take(Request::Settle(reply));
+            asked.pass_on(&mut machine, true);
+            answer
+        });
+        asked.refused(0, "no room".into());
+        asked.refused(1, "of another one".into());
+        asked.answer(&machine);
+        let results = [first, second].map(|mut answer| answer.try_recv().unwrap());
+        assert_eq!(results, [Err("no room".to_owned()), Ok(())]);
+        assert_eq!(asked.refused.len(), 1, "what is offered later is not waited for yet");
+    }
+}

@@ -203,6 +203,10 @@ impl Hands<Mirror> for Own<'_> {
             machine.are_up();
         }
         self.begin(machine);
+        for (number, reason) in machine.take_refused() {
+            tracing::error!(%reason, "etcd has no room for this in the fleet");
+            self.asked.refused(number, reason);
+        }
         self.asked.answer(machine);
         self.tell(machine);
         let trouble = machine.trouble();
