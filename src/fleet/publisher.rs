@@ -1,7 +1,8 @@
 //! Publishes a release: proposes it, waits until every node is ready, commits it by one transaction, or withdraws it.
 //!
 //! The transaction holds only if nothing has changed since the publisher looked: no other release, no node that came, no
-//! node that refused after all. If its answer is lost, what the store has decides what is reported.
+//! node that refused after all. Whoever has decided what to publish from an earlier look names the release that was seen
+//! then. If its answer is lost, what the store has decides what is reported.
 //!
 //! Must not know: etcd, what a release contains.
 
@@ -25,6 +26,8 @@ pub struct Draft {
     pub without: Vec<String>,
     pub by: String,
     pub note: String,
+    /// The release that has to be the current one until the commit, for what only makes sense together with that one; `None`: any.
+    pub base: Option<Record>,
     /// Of [`key::PARTS_GENERATION`], before it was seen that all parts of the release are there.
     pub parts: Revision,
 }
@@ -52,6 +55,9 @@ pub enum Reason {
     Late(Vec<String>),
     #[error("found another release that is being published by {by}, expected none")]
     Busy { by: String },
+    /// What was expected is the draft's base; what was found is a number, and who has published it.
+    #[error("found {}, expected release {expected}: another one was published meanwhile", current(.found.as_ref()))]
+    Overtaken { expected: u64, found: Option<(u64, String)> },
     #[error(
         "the proposal was gone before it was committed: the connection to the store was lost for too long, or it was withdrawn elsewhere"
     )]
@@ -60,6 +66,13 @@ pub enum Reason {
     Swept,
     #[error("{key}: {error}")]
     Unreadable { key: String, error: SealError },
+}
+
+fn current(found: Option<&(u64, String)>) -> String {
+    found.map_or_else(
+        || "no current release".into(),
+        |(number, by)| format!("release {number} by {by} as the current one"),
+    )
 }
 
 /// The machine of one attempt to publish.

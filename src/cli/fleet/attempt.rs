@@ -44,6 +44,8 @@ pub(super) struct Failure {
     pub(super) node: Option<String>,
     /// Parts were removed meanwhile: to be put again.
     pub(super) is_swept: bool,
+    /// Another release counts than the one on which it was based.
+    pub(super) is_overtaken: bool,
 }
 
 /// A release that was published.
@@ -56,7 +58,7 @@ pub(super) struct Done {
 
 impl From<String> for Failure {
     fn from(reason: String) -> Self {
-        Self { reason, node: None, is_swept: false }
+        Self { reason, node: None, is_swept: false, is_overtaken: false }
     }
 }
 
@@ -120,7 +122,8 @@ fn withdrawn(reason: &Reason) -> Failure {
         Reason::Late(nodes) if nodes.is_empty() => "the time was over before it could be proposed".to_owned(),
         other => other.to_string(),
     };
-    Failure { reason: format!("nothing has changed: {text}"), node, is_swept: *reason == Reason::Swept }
+    let (is_swept, is_overtaken) = (*reason == Reason::Swept, matches!(reason, Reason::Overtaken { .. }));
+    Failure { reason: format!("nothing has changed: {text}"), node, is_swept, is_overtaken }
 }
 
 /// The lease was revoked, so that what was on the way to etcd cannot be committed any more: what etcd has counts.

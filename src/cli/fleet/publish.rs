@@ -122,15 +122,19 @@ fn prepared(path: &Path, no_check: bool) -> Result<Collected, String> {
 async fn published(store: &Store, files: &Files, what: &Publish) -> Result<Option<Done>, Failure> {
     let how = &what.how;
     // Whoever has another secret than the fleet finds out before anything is put there.
-    let current = releases::current(store).await?;
+    let _ = releases::current(store).await?;
     let note = how.note.clone().unwrap_or_default();
     for _ in 0..ATTEMPTS {
         let (root, generation) = put(store, files, what).await?;
-        if let Some(record) = current.as_ref().filter(|record| record.root == root && record.canary.is_none()) {
+        let has_them = |record: &&Record| record.root == root && record.canary.is_none();
+        // Only now: others may have published while files were put, which can take minutes.
+        let mut current = releases::current(store).await?;
+        if current.as_ref().is_some_and(|record| has_them(&record)) && !what.repair {
             // Who publishes the same again may do so since something is wrong with it.
-            if !what.repair {
-                mend(store, files, how).await?;
-            }
+            mend(store, files, how).await?;
+            current = releases::current(store).await?;
+        }
+        if let Some(record) = current.as_ref().filter(has_them) {
             how.tell(&format!("{} has these files already, and nothing is published", release(record)));
             reseal(store).await;
             return Ok(None);
@@ -141,6 +145,7 @@ async fn published(store: &Store, files: &Files, what: &Publish) -> Result<Optio
             without: how.without.clone(),
             by: who(),
             note: note.clone(),
+            base: None,
             parts: generation,
         };
         let done = match (what.canary.is_empty(), &current) {
@@ -229,7 +234,8 @@ async fn staged(store: &Store, draft: Draft, current: &Record, what: &Publish) -
     let longest = how.wait.saturating_mul(2).saturating_add(what.watch);
     let until = now().saturating_add(u64::try_from(longest.as_millis()).unwrap_or(u64::MAX));
     let canary = Canary { root: draft.root.clone(), nodes: what.canary.clone(), until: Some(until) };
-    let first = Draft { root: current.root.clone(), canary: Some(canary), ..draft.clone() };
+    let base = Some(current.clone());
+    let first = Draft { root: current.root.clone(), canary: Some(canary), base, ..draft.clone() };
     let record = attempt::propose(store, first, how).await?;
     how.tell(&format!(
         "{} is served by {}, which are watched",
@@ -237,10 +243,7 @@ async fn staged(store: &Store, draft: Draft, current: &Record, what: &Publish) -
         names(what.canary.iter().map(String::as_str))
     ));
     let why = match canary::watch(store, &record, what.watch).await {
-        Verdict::Good => {
-            let all = fresh(store, draft).await?;
-            return attempt::propose(store, all, how).await.map_err(|failure| stuck(failure, &record));
-        }
+        Verdict::Good => return follow(store, draft, &record, how).await.map_err(|failure| stuck(failure, &record)),
         Verdict::Overtaken(other) => {
             return Err(format!("canary: {} was published meanwhile, and it counts", release(&other)).into());
         }
@@ -248,8 +251,8 @@ async fn staged(store: &Store, draft: Draft, current: &Record, what: &Publish) -
     };
     how.tell(&format!("canary: {why}; going back"));
     let note = format!("back from the canary of release {}: {why}", record.number);
-    let back = fresh(store, Draft { root: current.root.clone(), note, ..draft }).await?;
-    match attempt::propose(store, back, how).await {
+    let back = Draft { root: current.root.clone(), note, ..draft };
+    match follow(store, back, &record, how).await {
         Ok(back) => Err(format!(
             "canary: {why}; release {} has the files of release {} again, on every node",
             back.number, current.number
@@ -261,13 +264,18 @@ async fn staged(store: &Store, draft: Draft, current: &Record, what: &Publish) -
     }
 }
 
-/// What the current release needs is never removed, whatever was meanwhile: so a draft of that counts from now on.
-async fn fresh(store: &Store, draft: Draft) -> Result<Draft, Failure> {
-    Ok(Draft { parts: store.revision(key::PARTS_GENERATION).await?, ..draft })
+/// Publishes what follows a canary's release, unless somebody else has published meanwhile, who has decided for all nodes. What the
+/// current release needs is never removed, whatever was meanwhile: so a draft of that counts from now on.
+async fn follow(store: &Store, draft: Draft, canary: &Record, how: &How) -> Result<Record, Failure> {
+    let parts = store.revision(key::PARTS_GENERATION).await?;
+    attempt::propose(store, Draft { base: Some(canary.clone()), parts, ..draft }, how).await
 }
 
-/// The canary stays as it is.
+/// The canary stays as it is, unless another release has taken its place.
 fn stuck(failure: Failure, record: &Record) -> Failure {
+    if failure.is_overtaken {
+        return Failure { reason: format!("canary: {}, and it counts", failure.reason), ..failure };
+    }
     let reason = format!(
         "{}; the canary nodes stay with release {} until another one is published",
         failure.reason, record.number

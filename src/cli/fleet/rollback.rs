@@ -37,7 +37,8 @@ async fn back(store: &Store, what: &Rollback) -> Result<Done, Failure> {
         let told = |error| format!("nothing has changed: release {}: {error}", old.number);
         releases::complete(store, &old.root).await.map_err(told)?;
         let note = how.note.clone().unwrap_or_else(|| format!("back to release {}", old.number));
-        let draft = Draft { root: old.root, canary: None, without: how.without.clone(), by: who(), note, parts };
+        let without = how.without.clone();
+        let draft = Draft { root: old.root, canary: None, without, by: who(), note, base: None, parts };
         match attempt::propose(store, draft, how).await {
             Err(failure) if failure.is_swept => {}
             Err(failure) => return Err(failure),

@@ -39,8 +39,19 @@ impl Publisher {
         }
     }
 
+    /// Why nothing can be published over what there is.
+    fn unfit(&self, view: &View) -> Option<Reason> {
+        unreadable(view).or_else(|| {
+            let base = self.draft.base.as_ref()?;
+            let found = view.current.good();
+            let is_other = found.is_none_or(|found| found.attempt != base.attempt);
+            let found = found.map(|found| (found.number, found.by.clone()));
+            is_other.then_some(Reason::Overtaken { expected: base.number, found })
+        })
+    }
+
     fn propose(&mut self, lease: Lease, view: &View, now: u64) -> Option<(Action, Doing)> {
-        if let Some(reason) = unreadable(view) {
+        if let Some(reason) = self.unfit(view) {
             return self.withdrawn(reason);
         }
         if let Some(other) = view.proposal.good() {
@@ -99,7 +110,7 @@ impl Publisher {
 
     /// The nodes that have not answered yet.
     fn answers(&mut self, view: &View, proposal: &Proposal) -> Result<Vec<String>, Reason> {
-        if let Some(reason) = unreadable(view) {
+        if let Some(reason) = self.unfit(view) {
             return Err(reason);
         }
         let mut waiting = Vec::new();

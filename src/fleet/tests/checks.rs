@@ -31,6 +31,10 @@ impl World {
         }
         let read = |key: &str| self.etcd.keys.get(key).map(|(value, ..)| value.as_slice());
         let proposal: Proposal = self.seal.open(key::PROPOSAL, read(key::PROPOSAL).unwrap()).unwrap();
+        if let Some(base) = self.bases.get(&proposal.record.attempt) {
+            let current = self.current().map(|current| current.attempt);
+            assert_eq!(current.as_ref(), Some(base), "{proposal:?} is published over another release");
+        }
         for (name, (value, ..)) in self.etcd.keys.range(key::NODES.to_owned()..) {
             let Some(node) = name.strip_prefix(key::NODES) else { break };
             if proposal.without.iter().any(|name| name == node) {
@@ -49,6 +53,11 @@ impl World {
             let answer = answer.unwrap_or_else(|| panic!("{node} has not answered"));
             assert!(answer.refusal.is_none() && answer.session == registration.session, "{node}: {answer:?}");
         }
+    }
+
+    /// The current release, if it can be read.
+    pub(super) fn current(&self) -> Option<Record> {
+        self.etcd.keys.get(key::CURRENT).and_then(|(value, ..)| self.seal.open(key::CURRENT, value).ok())
     }
 
     pub(super) fn note_commit(&mut self, transaction: &Transaction) {

@@ -80,6 +80,8 @@ pub(super) struct World {
     pub(super) seal: Arc<Seal>,
     /// All that was ever committed, by attempt.
     pub(super) committed: BTreeMap<String, Record>,
+    /// The attempts that are published over another one only, and that one.
+    pub(super) bases: BTreeMap<String, String>,
     /// All that was ever put, by stamp.
     pub(super) rings: BTreeMap<u64, Ring>,
     published: u64,
@@ -112,6 +114,7 @@ impl World {
             publishers: 2 * nodes,
             seal,
             committed: BTreeMap::new(),
+            bases: BTreeMap::new(),
             rings: BTreeMap::new(),
             published: 0,
             old: Vec::new(),
@@ -276,7 +279,11 @@ impl World {
         let without = if !is_last && self.rng.u32(0..4) == 0 { vec![random(self)] } else { Vec::new() };
         let roots = std::iter::once(&root).chain(canary.as_ref().map(|canary| &canary.root));
         let parts = self.put_parts(roots);
-        let draft = Draft { root, canary, without, by: format!("p{number}"), note: String::new(), parts };
+        let base = if !is_last && self.rng.u32(0..4) == 0 { self.current() } else { None };
+        if let Some(base) = &base {
+            self.bases.insert(format!("attempt{number}"), base.attempt.clone());
+        }
+        let draft = Draft { root, canary, without, by: format!("p{number}"), note: String::new(), base, parts };
         let ahead = if is_last { 0 } else { self.rng.u64(0..200_000) };
         let patience = if is_last { 60_000 } else { self.rng.u64(1_000..40_000) };
         let publisher =

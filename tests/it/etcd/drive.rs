@@ -109,7 +109,7 @@ impl Hands<Publisher> for Watching {
 async fn publish(store: &Store, root: &str) -> End {
     let now = u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap();
     let (by, note) = ("the test".to_owned(), String::new());
-    let draft = Draft { root: Root(root.into()), canary: None, without: Vec::new(), by, note, parts: 0 };
+    let draft = Draft { root: Root(root.into()), canary: None, without: Vec::new(), by, note, base: None, parts: 0 };
     let attempt = format!("attempt for {root} at {now} {}", fastrand::u64(..));
     let mut publisher = Publisher::new(seal(), draft, attempt, now + 40_000);
     drive(&mut publisher, &client(store), &mut Watching, std::future::pending()).await;

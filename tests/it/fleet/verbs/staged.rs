@@ -1,5 +1,7 @@
 //! Canaries: some nodes serve a release first.
 
+use std::io::{BufRead as _, BufReader};
+
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -95,9 +97,7 @@ fn a_publisher_that_is_interrupted_while_it_commits_brings_all_back() {
     fleet.publish();
     fleet.configure("max_connections = 5");
     let way = Held::before(&fleet.store.urls()[0], "/tlsgate/test/control/current");
-    let text =
-        fleet.fleet_toml("fleet.key", "").replace(&format!("{:?}", fleet.store.urls()), &format!("[{:?}]", way.url));
-    fleet.write("held.toml", &text);
+    through(&fleet, &way);
     let publish =
         fleet.start(&["publish", "--fleet", "held.toml", "-c", "gate/tlsgate.toml", "--canary", "n0", "--for", "1h"]);
     way.is_held();
@@ -110,4 +110,92 @@ fn a_publisher_that_is_interrupted_while_it_commits_brings_all_back() {
     let (code, error) = ended(publish);
     assert_eq!(code, Some(1), "{error}");
     assert!(error.contains("canary: interrupted; release 3 has the files of release 1 again"), "{error}");
+}
+
+/// What a publisher takes whose way to etcd is this one.
+fn through(fleet: &Fleet, way: &Held) {
+    let text =
+        fleet.fleet_toml("fleet.key", "").replace(&format!("{:?}", fleet.store.urls()), &format!("[{:?}]", way.url));
+    fleet.write("held.toml", &text);
+}
+
+/// Somebody else publishes. Returns the root.
+fn other_publishes(fleet: &Fleet, number: u64) -> String {
+    fleet.configure("max_connections = 6");
+    let done = fleet.json(&["publish", "-c", "gate/tlsgate.toml"]);
+    assert_eq!(done["release"]["number"], number, "{done}");
+    done["release"]["root"].as_str().unwrap().to_owned()
+}
+
+/// That release is the current one, for all nodes.
+fn counts(fleet: &Fleet, root: &str) {
+    let release = &fleet.json(&["status"])["release"];
+    assert!(release["root"] == root && release["canary"].is_null(), "{release}");
+}
+
+#[test]
+fn a_canary_takes_back_nothing_that_was_published_while_it_was_put() {
+    let fleet = Fleet::new();
+    let nodes = ["n0", "n1"].map(|name| Played::new(&fleet, name, Part::Ready));
+    fleet.publish();
+    fleet.configure("max_connections = 5");
+    // It has looked at what is served, and proposes.
+    let way = Held::at(&fleet.store.urls()[0], "\"request_put\":{", "/tlsgate/test/control/proposal");
+    through(&fleet, &way);
+    let publish =
+        fleet.start(&["publish", "--fleet", "held.toml", "-c", "gate/tlsgate.toml", "--canary", "n0", "--for", "1s"]);
+    way.is_held();
+    let root = other_publishes(&fleet, 2);
+    way.lets_go();
+    let (code, error) = ended(publish);
+    assert_eq!(code, Some(1), "{error}");
+    assert!(
+        error.contains("nothing has changed: found release 2 by ") && error.contains("expected release 1"),
+        "{error}"
+    );
+    counts(&fleet, &root);
+    nodes.iter().for_each(|node| serves(node, 2));
+}
+
+#[test]
+fn a_canary_that_is_cut_off_and_goes_back_takes_back_nothing_that_was_published_meanwhile() {
+    let fleet = Fleet::new();
+    let [canary, _other] = ["n0", "n1"].map(|name| Played::new(&fleet, name, Part::Ready));
+    fleet.publish();
+    fleet.configure("max_connections = 5");
+    let way = Held::at(&fleet.store.urls()[0], "", "/tlsgate/test/control/nothing");
+    through(&fleet, &way);
+    let mut publish =
+        fleet.start(&["publish", "--fleet", "held.toml", "-c", "gate/tlsgate.toml", "--canary", "n0", "--for", "1h"]);
+    let mut told = BufReader::new(publish.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert!(told.any(|line| line.ends_with("is served by n0, which are watched")));
+    serves(&canary, 2);
+    way.falls_silent();
+    let root = other_publishes(&fleet, 3);
+    kill(Pid::from_raw(i32::try_from(publish.id()).unwrap()), Signal::SIGTERM).unwrap();
+    assert!(told.any(|line| line == "canary: interrupted; going back"));
+    way.lets_go();
+    let (code, error) = ended(publish);
+    assert_eq!(code, Some(1), "{error}");
+    let expected = "canary: interrupted; going back: nothing has changed: found release 3 by ";
+    assert!(error.contains(expected) && error.contains("expected release 2"), "{error}");
+    counts(&fleet, &root);
+    serves(&canary, 3);
+}
+
+#[test]
+fn files_that_another_release_has_replaced_while_they_were_put_are_published() {
+    let fleet = Fleet::new();
+    fleet.publish();
+    // It has looked at what is served, and finds out what etcd lacks of it.
+    let way = Held::at(&fleet.store.urls()[0], "", "/tlsgate/test/parts-generation");
+    through(&fleet, &way);
+    fleet.write("gate/same.toml", &read(&fleet.path("gate/tlsgate.toml")));
+    let publish = fleet.start(&["publish", "--fleet", "held.toml", "-c", "gate/same.toml"]);
+    way.is_held();
+    other_publishes(&fleet, 2);
+    way.lets_go();
+    let (code, error) = ended(publish);
+    assert_eq!(code, Some(0), "{error}");
+    assert!(fleet.does(&["diff", "1", "3"]).contains("the same files"));
 }
