@@ -1,6 +1,7 @@
 //! The condition of a server: the state that its operator has set, its health, and failed connections. Pure: the time is a
 //! parameter. Must not know: how any of it was found out.
 
+use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -69,9 +70,9 @@ impl Pauses {
     }
 }
 
-/// The one connection that tries a server after a pause.
+/// The one connection that tries a server after a pause. Small, since every connection has room for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Trial(u64);
+pub(super) struct Trial(NonZeroU32);
 
 /// Whether connections to a server should be closed, and those of which time.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -82,18 +83,18 @@ pub(super) struct Descent {
     /// all the same.
     is_down: bool,
     /// How often it has gone down.
-    times: u64,
+    pub(super) times: u32,
 }
 
 impl Descent {
-    /// Whether a connection should be closed that began when it was like this before.
-    pub(super) fn ends(self, before: Self) -> bool {
-        self.is_out || self.is_down && self.times > before.times
+    /// Whether a connection should be closed that began when it had gone down so often.
+    pub(super) fn ends(self, before: u32) -> bool {
+        self.is_out || self.is_down && self.times != before
     }
 }
 
 /// The condition of one server.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct Condition {
     pub(super) state: State,
     pub(super) health: Health,
@@ -103,9 +104,9 @@ pub(super) struct Condition {
     /// After a pause, one connection tries the server. Until its result is known, other connections pass the server over.
     trying: Option<Trial>,
     /// How many have tried it.
-    trials: u64,
+    trials: NonZeroU32,
     /// How often it has gone down by its health checks.
-    descents: u64,
+    descents: u32,
     /// When it came back or was added to a running backend: the beginning of its slow start.
     since: Option<Instant>,
 }
@@ -113,7 +114,16 @@ pub(super) struct Condition {
 impl Condition {
     /// For a server that was added to a running backend at that time, or is there from the beginning (`None`).
     pub(super) fn new(since: Option<Instant>) -> Self {
-        Self { since, ..Self::default() }
+        Self {
+            state: State::default(),
+            health: Health::default(),
+            failures: 0,
+            paused_until: None,
+            trying: None,
+            trials: NonZeroU32::MIN,
+            descents: 0,
+            since,
+        }
     }
 
     /// `None` where the operator's state permits no new connections.
@@ -139,7 +149,7 @@ impl Condition {
         if self.failures == 0 || self.trying.is_some() {
             return None;
         }
-        self.trials += 1;
+        self.trials = self.trials.checked_add(1).unwrap_or(NonZeroU32::MIN);
         self.trying = Some(Trial(self.trials));
         self.trying
     }
@@ -192,7 +202,7 @@ impl Condition {
             self.forget_failures();
         }
         if self.health != Health::Down && health == Health::Down {
-            self.descents += 1;
+            self.descents = self.descents.wrapping_add(1);
         }
         self.health = health;
     }
@@ -223,7 +233,7 @@ mod tests {
 
     #[test]
     fn pauses_grow_to_their_limit_and_end_with_a_connection() {
-        let (mut condition, mut now) = (Condition::default(), Instant::now());
+        let (mut condition, mut now) = (Condition::new(None), Instant::now());
         for seconds in [1, 2, 4, 5, 5] {
             assert_eq!(condition.fitness(now), Some(Fitness::Fit));
             let tries = condition.connecting();
@@ -243,7 +253,7 @@ mod tests {
 
     #[test]
     fn after_a_pause_one_connection_tries_and_the_others_wait_for_it() {
-        let (mut condition, now) = (Condition::default(), Instant::now());
+        let (mut condition, now) = (Condition::new(None), Instant::now());
         assert_eq!(condition.connecting(), None);
         condition.failed(PAUSES, now);
         let later = now + PAUSES.first;
@@ -257,7 +267,7 @@ mod tests {
 
     #[test]
     fn a_server_that_comes_back_while_one_tries_it_is_fit_for_all() {
-        let (mut condition, now) = (Condition::default(), Instant::now());
+        let (mut condition, now) = (Condition::new(None), Instant::now());
         let later = now + PAUSES.first;
         let back: [fn(&mut Condition, Instant); 2] = [
             |condition, now| {
@@ -287,12 +297,12 @@ mod tests {
 
     #[test]
     fn connections_end_where_their_server_goes_down_after_their_beginning_or_is_taken_out() {
-        let (mut condition, now) = (Condition::default(), Instant::now());
-        let before = condition.descent();
+        let (mut condition, now) = (Condition::new(None), Instant::now());
+        let before = condition.descent().times;
         assert!(!condition.descent().ends(before));
         condition.set_health(Health::Down, now);
         assert!(condition.descent().ends(before));
-        let while_down = condition.descent();
+        let while_down = condition.descent().times;
         assert!(!condition.descent().ends(while_down));
         condition.set_health(Health::Down, now);
         assert!(!condition.descent().ends(while_down), "it was down before");
@@ -301,12 +311,12 @@ mod tests {
         condition.set_health(Health::Down, now);
         assert!(condition.descent().ends(while_down));
         condition.set_state(State::Maint, now);
-        assert!(condition.descent().ends(condition.descent()));
+        assert!(condition.descent().ends(condition.descent().times));
     }
 
     #[test]
     fn a_server_that_comes_back_warms_up() {
-        let (mut condition, now) = (Condition::default(), Instant::now());
+        let (mut condition, now) = (Condition::new(None), Instant::now());
         let slow = Some(Duration::from_secs(30));
         assert_eq!(condition.warmth(slow, now), FULL);
         condition.set_health(Health::Down, now);
@@ -319,7 +329,7 @@ mod tests {
 
     #[test]
     fn the_operator_has_the_last_word() {
-        let (mut condition, now) = (Condition::default(), Instant::now());
+        let (mut condition, now) = (Condition::new(None), Instant::now());
         condition.set_health(Health::Up, now);
         for (state, out) in [(State::Drain, false), (State::Maint, true)] {
             condition.set_state(state, now);

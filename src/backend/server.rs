@@ -30,8 +30,8 @@ pub struct Lease {
     server: Arc<Server>,
     /// Where this is the connection that tries the server after a pause, and has no result yet.
     trial: Option<Trial>,
-    /// What the server was like when the connection began.
-    before: Descent,
+    /// How often the server had gone down when the connection began.
+    before: u32,
 }
 
 impl Server {
@@ -135,7 +135,7 @@ impl Server {
         // Relaxed, since no other memory depends on the count.
         self.active.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
         let mut condition = self.condition();
-        let (trial, before) = (condition.connecting(), condition.descent());
+        let (trial, before) = (condition.connecting(), condition.descent().times);
         drop(condition);
         Some(Lease { server: Arc::clone(self), trial, before })
     }
